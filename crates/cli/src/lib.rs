@@ -1,0 +1,3 @@
+//! The `tmoe` command line.
+
+pub mod plot;

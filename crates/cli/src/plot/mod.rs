@@ -1,0 +1,17 @@
+//! Forecasts as pictures: SVG and PNG files, and characters in a terminal.
+//!
+//! A [`Figure`] says what to show; [`save`] and [`terminal::render`] show it. Nothing outside the
+//! program is needed: no installed fonts, no graphics libraries.
+
+mod axis;
+mod canvas;
+mod chart;
+pub mod figure;
+mod font;
+mod png;
+mod save;
+mod svg;
+pub mod terminal;
+
+pub use figure::{Figure, Panel, Trace};
+pub use save::{PlotError, PlotFormat, save};

@@ -1,0 +1,150 @@
+//! A checkpoint to a package.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use tmoe_model::Checkpoint;
+use tmoe_model::staging::StagedFolder;
+use tmoe_package::{
+    CacheType, FileEntry, GraphEntry, Manifest, OpSet, Positions, Precision, Source, Tool, files, hash_file,
+};
+
+use crate::error::ExportError;
+use crate::lower::{ExternalWeights, GraphOptions, build};
+use crate::progress::{Observer, Progress, Stage};
+use crate::selftest::write_selftest;
+use crate::weights::{WeightLayout, plan, write_weights};
+
+/// What to export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExportOptions {
+    /// How weights are stored.
+    pub precision: Precision,
+    /// Where predictions are computed.
+    pub positions: Positions,
+    /// Adds the inputs `labels` and `loss_masks` and the outputs `loss`, `ar_loss` and `aux_loss`.
+    pub with_loss: bool,
+    /// Replaces an existing package.
+    pub force: bool,
+}
+
+impl Default for ExportOptions {
+    /// float32 weights, predictions at the last position, no losses, nothing replaced.
+    fn default() -> Self {
+        Self { precision: Precision::Fp32, positions: Positions::Last, with_loss: false, force: false }
+    }
+}
+
+/// Writes the package of a checkpoint to the folder `output`, which appears complete or not at all.
+///
+/// Weights are streamed: memory stays at a few matrices beside the source's pages in use. Setting `cancelled` ends the
+/// export with [`ExportError::Cancelled`] within one matrix or one layer of the self-test.
+///
+/// # Errors
+///
+/// See [`ExportError`].
+pub fn export(
+    checkpoint: &Checkpoint,
+    output: &Path,
+    options: &ExportOptions,
+    observer: &dyn Observer,
+    cancelled: &AtomicBool,
+) -> Result<Manifest, ExportError> {
+    let progress = Progress { observer, cancelled };
+    let config = checkpoint.config();
+    let staged = StagedFolder::new(output, options.force, files::MANIFEST)?;
+    // The losses need predictions everywhere, so the last layer's queries cannot be trimmed.
+    let last_layer = if options.with_loss { Positions::All } else { options.positions };
+    let layout = WeightLayout::new(config, options.precision, last_layer);
+    let (file_plan, places) = plan(&layout)?;
+    let weights = ExternalWeights { layout: &layout, places: &places };
+
+    let mut entries = BTreeMap::new();
+    let mut graphs = Vec::new();
+    for op_set in OpSet::ALL {
+        let graph_options =
+            GraphOptions { op_set, positions: options.positions, with_loss: options.with_loss };
+        let model = build(config, &layout, &weights, graph_options).map_err(|source| ExportError::Graph {
+            graph: op_set.to_string(),
+            source: Box::new(source),
+        })?;
+        let bytes = model.encode();
+        write(staged.path(), op_set.file(), &bytes)?;
+        entries.insert(op_set.file().to_owned(), entry_of(&bytes));
+        graphs.push(GraphEntry {
+            op_set,
+            file: op_set.file().to_owned(),
+            opset_imports: model
+                .proto()
+                .opset_import
+                .iter()
+                .map(|import| (import.domain().to_owned(), import.version()))
+                .collect(),
+            cache: CacheType::Float32,
+            nodes: model.graph().node.len(),
+        });
+    }
+
+    let source = std::thread::scope(|scope| {
+        // Reading the source once more through the page cache costs less than hashing it in the thread that converts.
+        let source = scope.spawn(|| hash_source(checkpoint, &progress));
+        let path = staged.path().join(files::WEIGHTS);
+        progress.stage(Stage::Weights { total: file_plan.total_len() });
+        let entry = write_weights(checkpoint, &layout, file_plan, &path, &progress)?;
+        entries.insert(files::WEIGHTS.to_owned(), entry);
+
+        let selftest = staged.path().join(files::SELFTEST);
+        let graph_options = GraphOptions {
+            op_set: OpSet::Standard,
+            positions: options.positions,
+            with_loss: options.with_loss,
+        };
+        write_selftest(config, &layout, &places, &path, graph_options, &selftest, &progress)?;
+        entries.insert(files::SELFTEST.to_owned(), hash_written(&selftest)?);
+        source.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
+
+    let manifest = Manifest {
+        schema: Manifest::SCHEMA,
+        tool: Tool { name: "tmoe-export".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        model: config.clone(),
+        horizons: config.horizon_lengths().to_vec(),
+        precision: options.precision,
+        positions: options.positions,
+        with_loss: options.with_loss,
+        graphs,
+        files: entries,
+        source,
+    };
+    write(staged.path(), files::MANIFEST, manifest.to_json().as_bytes())?;
+    progress.check()?;
+    staged.commit()?;
+    Ok(manifest)
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), ExportError> {
+    let path = folder.join(name);
+    fs::write(&path, bytes).map_err(|source| ExportError::Io { action: "write", path, source })
+}
+
+fn entry_of(bytes: &[u8]) -> FileEntry {
+    FileEntry { bytes: bytes.len() as u64, sha256: tmoe_package::hash_bytes(bytes) }
+}
+
+fn hash_written(path: &Path) -> Result<FileEntry, ExportError> {
+    let (sha256, bytes) = hash_file(path)
+        .map_err(|source| ExportError::Io { action: "read", path: path.to_owned(), source })?;
+    Ok(FileEntry { bytes, sha256 })
+}
+
+fn hash_source(checkpoint: &Checkpoint, progress: &Progress<'_>) -> Result<Source, ExportError> {
+    let mut entries = BTreeMap::new();
+    for file in checkpoint.files() {
+        progress.check()?;
+        let name = file.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+        entries.insert(name, hash_written(file.path())?);
+    }
+    Ok(Source::new(entries))
+}

@@ -1,0 +1,32 @@
+//! Time-MoE checkpoints to ONNX packages, without Python.
+//!
+//! [`export`] writes a package: graphs of standard ONNX operators that share one weights file, and a self-test.
+//!
+//! ```
+//! use std::sync::atomic::AtomicBool;
+//!
+//! use tmoe_export::{ExportOptions, Silent, export};
+//! use tmoe_model::Checkpoint;
+//!
+//! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/gelu-one-head");
+//! # let place = tempfile::tempdir()?;
+//! # let output = place.path().join("package");
+//! let checkpoint = Checkpoint::open(folder)?;
+//! let manifest = export(&checkpoint, &output, &ExportOptions::default(), &Silent, &AtomicBool::new(false))?;
+//! assert_eq!(manifest.horizons, [12]);
+//! assert!(output.join("model.onnx").exists());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Inside, dependencies point one way: [`export`] -> self-test -> lowering -> weights.
+
+mod error;
+mod export;
+mod lower;
+mod progress;
+mod selftest;
+mod weights;
+
+pub use error::ExportError;
+pub use export::{ExportOptions, export};
+pub use progress::{Observer, Silent, Stage};

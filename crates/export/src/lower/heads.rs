@@ -1,0 +1,34 @@
+//! The final norm and the horizon heads, all heads in one product.
+
+use tmoe_model::Config;
+use tmoe_onnx::GraphBuilder;
+
+use super::norm::norm;
+use super::{Tensor, Weights, int};
+use crate::weights::WeightLayout;
+
+/// The graph output of the head that forecasts `horizon` points.
+pub(crate) fn output_name(horizon: usize) -> String {
+    format!("predictions.h{horizon}")
+}
+
+/// Predictions of every head at the positions of `hidden` `[batch, positions, hidden]`: `[batch, positions, horizon]`
+/// each, in the order of the configuration.
+pub(crate) fn heads(
+    g: &mut GraphBuilder,
+    config: &Config,
+    layout: &WeightLayout,
+    weights: &dyn Weights,
+    hidden: Tensor,
+) -> Vec<Tensor> {
+    let hidden = norm(g, config, weights, "norm", hidden, layout.final_norm);
+    g.scoped("lm_heads", |g| {
+        let weight = weights.tensor(g, layout.heads);
+        let all = g.matmul(hidden, weight);
+        let sizes: Vec<i64> = config.horizon_lengths().iter().copied().map(int).collect();
+        match sizes.as_slice() {
+            [_] => vec![all],
+            _ => g.split(all, -1, &sizes),
+        }
+    })
+}

@@ -1,0 +1,75 @@
+//! Time-MoE as ONNX graphs: one file per part of the model.
+//!
+//! ```text
+//! input_ids ─ embedding ─┬─ layer 0 ─ … ─ layer L-1 ─ norm ─ heads ─ predictions.h{n}
+//!                        │      │
+//! attention_mask ─ positions (rotary tables, attention bias), shared by all layers
+//! past_key_values.{i} ──────── attention ─ present.{i}
+//! ```
+//!
+//! Every function takes the [`GraphBuilder`](tmoe_onnx::GraphBuilder) and handles of its inputs, and returns handles of
+//! its outputs. None of them knows where weights come from: a [`Weights`] hands them out.
+
+mod activation;
+mod attention;
+mod embedding;
+mod experts_dense;
+mod experts_sparse;
+mod feed_forward;
+mod gated;
+mod heads;
+mod layer;
+mod loss;
+mod model;
+mod norm;
+mod positions;
+mod router;
+mod weights;
+
+pub(crate) use heads::output_name;
+pub(crate) use layer::{LayerInputs, layer};
+pub(crate) use model::{GraphOptions, Prelude, Tail, build, prelude, tail};
+pub(crate) use positions::{Positions, Queries, Rotary};
+pub(crate) use router::RouterStatistics;
+pub(crate) use weights::{ExternalWeights, Weights};
+
+use embedding::embedding;
+use heads::heads;
+use positions::positions;
+use tmoe_onnx::{Dim, F32, Value};
+
+/// The ONNX operator set that all graphs use: the first with RMSNormalization, RotaryEmbedding and Attention.
+pub(crate) const OPSET: i64 = 23;
+
+/// A float32 value of a graph.
+pub(crate) type Tensor = Value<F32>;
+
+/// The symbolic dimensions of every graph.
+pub(crate) fn batch() -> Dim {
+    Dim::symbol("batch")
+}
+
+/// New points in this pass.
+pub(crate) fn sequence() -> Dim {
+    Dim::symbol("sequence")
+}
+
+/// Points in the cache before this pass.
+pub(crate) fn past() -> Dim {
+    Dim::symbol("past")
+}
+
+/// Labels that have a weight: `sequence`, or 0.
+pub(crate) fn loss_mask() -> Dim {
+    Dim::symbol("loss_mask")
+}
+
+/// A size known at export.
+pub(crate) fn fixed(size: usize) -> Dim {
+    Dim::fixed(i64::try_from(size).unwrap_or(i64::MAX))
+}
+
+/// A size as ONNX writes it.
+pub(crate) fn int(size: usize) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,82 @@
+//! Which experts each token goes to, and how much of the shared expert it gets.
+//!
+//! ```text
+//! tokens ─ router product ─┬─ logits ─ softmax over all experts ─ top-k (weights are not renormalised)
+//!                          └─ shared expert's gate ─ sigmoid
+//! ```
+
+use tmoe_model::Config;
+use tmoe_onnx::{F32, GraphBuilder, I64, Value};
+
+use super::{Tensor, Weights, int};
+use crate::weights::BlobId;
+
+/// The routing of a batch of tokens.
+#[derive(Clone, Copy)]
+pub(crate) struct Routing {
+    /// Softmax over all experts, `[tokens, experts]`.
+    pub(crate) probabilities: Tensor,
+    /// Weights of the chosen experts, `[tokens, top_k]`, largest first.
+    pub(crate) weights: Tensor,
+    /// The chosen experts, `[tokens, top_k]`; equal probabilities go to the lower index.
+    pub(crate) experts: Value<I64>,
+    /// Weight of the shared expert, `[tokens, 1]`.
+    pub(crate) shared: Tensor,
+}
+
+/// Routes `tokens` `[tokens, hidden]`.
+pub(crate) fn route(
+    g: &mut GraphBuilder,
+    config: &Config,
+    weights: &dyn Weights,
+    router: BlobId,
+    tokens: Tensor,
+) -> Routing {
+    g.scoped("router", |g| {
+        let weight = weights.tensor(g, router);
+        let both = g.matmul(tokens, weight);
+        let parts = g.split(both, -1, &[int(config.experts()), 1]);
+        let probabilities = g.softmax(parts[0], -1);
+        let (chosen, experts) = g.top_k(probabilities, int(config.top_k()), -1, true, true);
+        let shared = g.scoped("shared_expert_gate", |g| g.sigmoid(parts[1]));
+        Routing { probabilities, weights: chosen, experts, shared }
+    })
+}
+
+/// What the load-balancing loss needs of one layer's routing, summed over the real tokens.
+#[derive(Clone, Copy)]
+pub(crate) struct RouterStatistics {
+    /// How often each expert was chosen, `[experts]`.
+    pub(crate) chosen: Tensor,
+    /// Sum of each expert's probability, `[experts]`.
+    pub(crate) probability: Tensor,
+}
+
+/// Sums a routing over the tokens whose `mask` `[tokens, 1]` is 1.
+pub(crate) fn statistics(
+    g: &mut GraphBuilder,
+    config: &Config,
+    routing: &Routing,
+    mask: Tensor,
+) -> RouterStatistics {
+    g.scoped("router_statistics", |g| {
+        let hits = one_hot(g, config, routing.experts);
+        let per_token = g.reduce_sum(hits, &[1], false);
+        let masked = g.mul(per_token, mask);
+        let chosen = g.reduce_sum(masked, &[0], false);
+        let masked = g.mul(routing.probabilities, mask);
+        let probability = g.reduce_sum(masked, &[0], false);
+        RouterStatistics { chosen, probability }
+    })
+}
+
+/// `[tokens, top_k]` expert indices to `[tokens, top_k, experts]` of zeros and ones.
+pub(crate) fn one_hot(g: &mut GraphBuilder, config: &Config, experts: Value<I64>) -> Tensor {
+    g.scoped("one_hot", |g| {
+        let all: Vec<i64> = (0..int(config.experts())).collect();
+        let all = g.const_i64(&all);
+        let chosen = g.unsqueeze(experts, &[2]);
+        let hit = g.equal(chosen, all);
+        g.cast::<F32>(hit)
+    })
+}

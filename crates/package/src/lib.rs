@@ -1,0 +1,37 @@
+//! The package: the folder that `tmoe-export` writes and `tmoe-runner` opens.
+//!
+//! ```text
+//! <package>/
+//!   manifest.json          what is inside, for which model, with the sha256 of every file
+//!   weights.bin            every initializer, referenced by all graphs as ONNX external data
+//!   model.onnx             op set `standard`
+//!   model.dense.onnx       op set `dense`
+//!   selftest.safetensors   inputs, and the outputs expected of them
+//! ```
+//!
+//! This crate holds what writer and reader must agree on, and nothing of ONNX or of a runtime:
+//!
+//! - [`Manifest`]: the schema of `manifest.json`;
+//! - [`Package`]: opening a folder, with every file's length and sha256 checked;
+//! - [`HashingWriter`] and [`hash_file`]: sha256 as bytes pass by.
+
+mod hash;
+mod manifest;
+mod package;
+
+pub use hash::{HashingWriter, Sha256Hex, hash_bytes, hash_file};
+pub use manifest::{
+    CacheType, FileEntry, GraphEntry, Manifest, ManifestError, OpSet, Positions, Precision, Source,
+    Tool,
+};
+pub use package::{Integrity, Package, PackageError};
+
+/// File names inside a package, the same in every package.
+pub mod files {
+    /// The manifest.
+    pub const MANIFEST: &str = "manifest.json";
+    /// Every initializer of every graph.
+    pub const WEIGHTS: &str = "weights.bin";
+    /// Inputs and expected outputs.
+    pub const SELFTEST: &str = "selftest.safetensors";
+}

@@ -1,0 +1,63 @@
+//! Runs the packages that `tmoe-export` writes: package -> session -> forecast.
+//!
+//! ```no_run
+//! use tmoe_runner::{Forecaster, Package, Session, SessionOptions};
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let package = Package::open("my-package")?;
+//!     let session = Session::open(&package, &SessionOptions::default())?;
+//!     let history: Vec<f64> = (0..512).map(|hour| (f64::from(hour) * 0.26).sin()).collect();
+//!     let forecast = Forecaster::new(session).forecast([&history], 96)?;
+//!     println!("{:?}", forecast[0].values);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! - [`Session`]: a graph of a package, loaded on a [`Provider`]; runs it on plain tensors, or step by step with a
+//!   cache that stays in the provider ([`Decoder`]).
+//! - [`Forecaster`]: series of any lengths, with missing points, to forecasts.
+//! - [`generate()`]: the model's own multi-horizon generation on normalised input.
+//! - [`SelfTest`]: whether a provider computes what the exporter computed.
+//! - [`RawModel`]: any ONNX file on a provider.
+//!
+//! | provider | executes on | found |
+//! |---|---|---|
+//! | `cpu` | ONNX Runtime, CPU | at run time: `ORT_DYLIB_PATH`, near the program, Python's `onnxruntime`, the system |
+//! | `tract` | tract, CPU, one thread | built in |
+//!
+//! [`Session`] and [`Forecaster`] are `Send` and `Sync`. The only global state is ONNX Runtime's environment, which
+//! exists once per process.
+
+pub mod contract;
+mod control;
+mod decoder;
+mod error;
+mod forecaster;
+mod generate;
+pub mod provider;
+mod raw;
+mod series;
+mod session;
+mod signature;
+mod tensor;
+#[cfg(test)]
+mod testing;
+pub mod verify;
+
+pub use tmoe_package::{OpSet, Package, PackageError};
+
+pub use self::contract::GraphMismatch;
+pub use self::control::{CancelToken, Control, Progress};
+pub use self::decoder::{Decoder, Predictions};
+pub use self::error::{Action, Error, GraphSource};
+pub use self::forecaster::{Forecast, Forecaster};
+pub use self::generate::{generate, passes};
+pub use self::provider::cpu::LibraryError;
+pub use self::provider::{Availability, Provider, ProviderChoice, ProviderOptions, Selection};
+pub use self::raw::RawModel;
+pub use self::series::normalize::{Normalization, Scale, UnknownNormalization};
+pub use self::series::{Series, SeriesError, SeriesLabel};
+pub use self::session::{PassCount, Session, SessionOptions};
+pub use self::signature::{Dim, InputError, Port, Signature, Sizes};
+pub use self::tensor::{ElementType, NamedTensors, Tensor, TensorFileError};
+pub use self::verify::SelfTest;

@@ -1,0 +1,165 @@
+//! Where ONNX Runtime's library may be.
+
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::python;
+
+/// Overrides every other place.
+pub(crate) const ENVIRONMENT_VARIABLE: &str = "ORT_DYLIB_PATH";
+
+/// Where to look, in order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places {
+    /// A library, or a folder that holds one; when set, nothing else is looked at.
+    pub(crate) explicit: Option<PathBuf>,
+    /// The running program, beside which and above which the library may lie.
+    pub(crate) executable: Option<PathBuf>,
+    /// Whether to ask Python for its package `onnxruntime`.
+    pub(crate) python: bool,
+    /// Whether to ask the system's loader.
+    pub(crate) system: bool,
+}
+
+/// One place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A file, which may not exist.
+    File(PathBuf),
+    /// A folder, in which any version of the library will do.
+    Folder(PathBuf),
+    /// A name for the system's loader to look up.
+    Loader(String),
+}
+
+impl Places {
+    /// The places of this process.
+    pub(crate) fn of_this_process() -> Self {
+        Self {
+            explicit: std::env::var_os(ENVIRONMENT_VARIABLE)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from),
+            // Behind a link, the library lies with the real program.
+            executable: std::env::current_exe().and_then(fs::canonicalize).ok(),
+            python: true,
+            system: true,
+        }
+    }
+
+    /// The places in order. Python is only asked when the iterator comes to it.
+    pub(crate) fn iter(&self) -> Box<dyn Iterator<Item = Place> + '_> {
+        if let Some(path) = &self.explicit {
+            let place = if path.is_dir() { Place::Folder } else { Place::File };
+            return Box::new(std::iter::once(place(path.clone())));
+        }
+        let near = self.executable.iter().flat_map(|program| near_program(program));
+        // `flat_map` asks Python when the places before are used up, and not now.
+        let python = self.python.then_some(()).into_iter().flat_map(|()| python::library_folders());
+        let system = self.system.then(loader_names).into_iter().flatten();
+        Box::new(near.chain(python.cloned().map(Place::Folder)).chain(system.map(Place::Loader)))
+    }
+}
+
+/// Beside the program, in `lib` as installers lay it out, and in a folder `onnxruntime` of any folder above it
+/// (`target/onnxruntime` for a program that cargo built).
+fn near_program(program: &Path) -> Vec<Place> {
+    let Some(folder) = program.parent() else { return Vec::new() };
+    let beside = [folder.to_owned(), folder.join("lib")];
+    let above = folder.ancestors().flat_map(|folder| [folder.join("onnxruntime")]);
+    let installed = folder.parent().map(|prefix| prefix.join("lib"));
+    beside.into_iter().chain(installed).chain(above).map(Place::Folder).collect()
+}
+
+fn loader_names() -> Vec<String> {
+    let name = format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}");
+    if cfg!(target_os = "linux") { vec![format!("{name}.1"), name] } else { vec![name] }
+}
+
+/// The files of a folder that have a name of ONNX Runtime's library: newest version first, the plain name before
+/// all.
+pub(crate) fn libraries_in(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut found: Vec<(Vec<u32>, PathBuf)> = entries
+        .flatten()
+        .filter_map(|entry| Some((version_in_name(entry.file_name().to_str()?)?, entry.path())))
+        .collect();
+    found.sort_by(|(left, _), (right, _)| {
+        left.is_empty().cmp(&right.is_empty()).reverse().then_with(|| right.cmp(left))
+    });
+    found.into_iter().map(|(_, path)| path).collect()
+}
+
+/// `libonnxruntime.so` has no version in its name, `libonnxruntime.so.1.24.1` and `libonnxruntime.1.24.1.dylib`
+/// have 1.24.1; other names are `None`.
+fn version_in_name(name: &str) -> Option<Vec<u32>> {
+    let rest = name.strip_prefix(DLL_PREFIX)?.strip_prefix("onnxruntime")?;
+    let version = match rest.strip_suffix(DLL_SUFFIX) {
+        Some(version) => version,
+        None => rest.strip_prefix(DLL_SUFFIX)?,
+    };
+    if version.is_empty() {
+        return Some(Vec::new());
+    }
+    version.strip_prefix('.')?.split('.').map(|part| part.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_the_library_are_taken_with_the_newest_version_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let plain = format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}");
+        let versioned = |version: &str| match cfg!(target_os = "macos") {
+            true => format!("{DLL_PREFIX}onnxruntime.{version}{DLL_SUFFIX}"),
+            false => format!("{plain}.{version}"),
+        };
+        let expected = [plain.clone(), versioned("1.30.0"), versioned("1.4.10"), versioned("1.4.9")];
+        let others = [
+            format!("{DLL_PREFIX}onnxruntime_providers_shared{DLL_SUFFIX}"),
+            format!("{plain}.md"),
+            "README".to_owned(),
+        ];
+        for name in expected.iter().rev().chain(&others) {
+            fs::write(folder.path().join(name), b"").unwrap();
+        }
+        assert_eq!(libraries_in(folder.path()), expected.map(|name| folder.path().join(name)));
+        assert!(libraries_in(&folder.path().join("nowhere")).is_empty());
+    }
+
+    #[test]
+    fn an_explicit_path_is_the_only_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = |path: PathBuf| Places {
+            explicit: Some(path),
+            executable: Some("/opt/bin/tmoe".into()),
+            python: true,
+            system: true,
+        };
+        let file = folder.path().join("library");
+        assert_eq!(places(file.clone()).iter().collect::<Vec<_>>(), [Place::File(file)]);
+        let folder = folder.path().to_owned();
+        assert_eq!(places(folder.clone()).iter().collect::<Vec<_>>(), [Place::Folder(folder)]);
+    }
+
+    #[test]
+    fn the_folders_beside_and_above_the_program_come_first() {
+        let program = Path::new("/work/target/release/tmoe").to_owned();
+        let places = Places { executable: Some(program), system: true, ..Places::default() };
+        let found: Vec<Place> = places.iter().collect();
+        let folder = |path: &str| Place::Folder(path.into());
+        assert_eq!(
+            found[..5],
+            [
+                folder("/work/target/release"),
+                folder("/work/target/release/lib"),
+                folder("/work/target/lib"),
+                folder("/work/target/release/onnxruntime"),
+                folder("/work/target/onnxruntime"),
+            ]
+        );
+        assert!(matches!(found.last(), Some(Place::Loader(_))));
+    }
+}

@@ -1,0 +1,123 @@
+//! `cargo xtask demo`: from a checkpoint to a forecast, on data that ships with the project.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::paths::{Workspace, for_people};
+use crate::{process, setup};
+
+const HORIZON: &str = "96";
+
+/// The demo checkpoint was trained on windows of up to 640 points, context and horizon together.
+const CONTEXT: &str = "512";
+
+/// Sets up, builds, exports, forecasts, and says what to try next.
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let checkpoint = workspace.demo_input().join("checkpoint");
+    let series = workspace.demo_input().join("operations.csv");
+    let output = workspace.demo_output();
+    let package = output.join("package");
+
+    println!("[1/4] Setting up");
+    let provider = match setup::onnxruntime(workspace) {
+        Ok(_) => "cpu",
+        Err(_) => {
+            println!("      Going on without it: the forecast runs on tract, which is built in.");
+            "tract"
+        }
+    };
+
+    println!("[2/4] Building tmoe-export and tmoe (the first build takes minutes)");
+    let [tmoe_export, tmoe] = build(workspace)?;
+
+    println!("[3/4] Exporting the checkpoint to an ONNX package");
+    fs::create_dir_all(&output).with_context(|| format!("cannot create {}", output.display()))?;
+    let mut export = Command::new(&tmoe_export);
+    export.arg("onnx").arg(&checkpoint).arg("--output").arg(&package).arg("--force");
+    process::show_and_run(&mut export)?;
+
+    println!(
+        "[4/4] Forecasting {HORIZON} hours from the last {CONTEXT} of {} on {provider}",
+        for_people(&series)
+    );
+    let [forecast, svg, png] = ["csv", "svg", "png"].map(|kind| output.join("forecast").with_extension(kind));
+    remove_older(&[&forecast, &svg, &png])?;
+    let mut command = Command::new(&tmoe);
+    command.arg("forecast").arg(&package).arg("--input").arg(&series);
+    command.args(["--horizon", HORIZON, "--context", CONTEXT, "--provider", provider]);
+    command.arg("--output").arg(&forecast).arg("--plot").arg(&svg).arg("--plot").arg(&png);
+    process::show_and_run(&mut command)?;
+
+    let [package, forecast, svg, png, tmoe, series] =
+        [&package, &forecast, &svg, &png, &tmoe, &series].map(|path| for_people(path));
+    println!(
+        "
+Done.
+  package    {package}
+  forecast   {forecast}
+  plots      {svg}
+             {png}
+
+To try next:
+  {tmoe} providers
+  {tmoe} verify {package}
+  {tmoe} forecast {package} --input {series} --horizon 24 --context {CONTEXT}"
+    );
+    Ok(())
+}
+
+/// Builds the two programs in release mode and returns where Cargo put them.
+fn build(workspace: &Workspace) -> Result<[PathBuf; 2]> {
+    let mut command = workspace.cargo();
+    command.args(["build", "--release", "--package", "tmoe-export", "--package", "tmoe-cli", "--bins"]);
+    command.arg("--message-format=json-render-diagnostics");
+    let messages = process::output(&mut command)?;
+    Ok([built(&messages, "tmoe-export")?, built(&messages, "tmoe")?])
+}
+
+/// The program `name` among Cargo's build messages, one JSON object per line.
+fn built(messages: &str, name: &str) -> Result<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["reason"] == "compiler-artifact")
+        .filter_map(|artifact| artifact["executable"].as_str().map(PathBuf::from))
+        .find(|executable| executable.file_stem() == Some(OsStr::new(name)))
+        .with_context(|| format!("Cargo built no program named {name}"))
+}
+
+fn remove_older(files: &[&Path]) -> Result<()> {
+    for file in files.iter().filter(|file| file.exists()) {
+        fs::remove_file(file).with_context(|| format!("cannot remove the older {}", file.display()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MESSAGES: &str = r#"{"reason":"compiler-artifact","target":{"name":"tmoe_cli"},"executable":null}
+{"reason":"build-script-executed","package_id":"zstd-sys"}
+a line that is not JSON
+{"reason":"compiler-artifact","target":{"name":"tmoe-export"},"executable":"/t/release/tmoe-export"}
+{"reason":"compiler-artifact","target":{"name":"tmoe"},"executable":"/t/release/tmoe.exe"}
+{"reason":"build-finished","success":true}
+"#;
+
+    #[test]
+    fn programs_are_run_from_where_cargo_says_it_put_them() {
+        assert_eq!(built(MESSAGES, "tmoe").unwrap(), Path::new("/t/release/tmoe.exe"));
+        assert_eq!(built(MESSAGES, "tmoe-export").unwrap(), Path::new("/t/release/tmoe-export"));
+    }
+
+    #[test]
+    fn a_program_that_was_not_built_is_named() {
+        let error = built(MESSAGES, "tmoe-serve").unwrap_err();
+        assert!(error.to_string().contains("tmoe-serve"), "{error}");
+    }
+}

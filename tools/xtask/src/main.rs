@@ -1,0 +1,88 @@
+//! The project's own commands, run as `cargo xtask COMMAND`. One file per command.
+
+mod demo;
+mod onnx_check;
+mod onnxruntime;
+mod paths;
+mod process;
+mod python;
+mod setup;
+mod test;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::process::ExitCode;
+
+use paths::Workspace;
+use process::CommandFailed;
+
+const USAGE: &str = "\
+Usage: cargo xtask COMMAND
+
+  demo                  exports the demo checkpoint, forecasts tools/demo/operations.csv and plots it
+  test [ARGS]           runs all tests; ARGS go to `cargo test`
+  setup                 fetches what demo and test need (they do so themselves), fails if it cannot
+  check-onnx PATH...    runs the ONNX checker on packages or .onnx files
+  help                  shows this text
+
+Everything fetched or written goes below the target folder. Nothing else on the machine changes.
+Python is the first of $PYTHON, python3 and python that is Python 3 with pip.
+";
+
+/// The command line cannot be understood; exits with code 2.
+#[derive(Debug)]
+struct UsageError(String);
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (`cargo xtask help` lists the commands)", self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+fn main() -> ExitCode {
+    match run(std::env::args_os().skip(1).collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            if error.is::<UsageError>() {
+                ExitCode::from(2)
+            } else if let Some(failed) = error.downcast_ref::<CommandFailed>() {
+                ExitCode::from(failed.code)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn run(mut arguments: Vec<OsString>) -> anyhow::Result<()> {
+    if arguments.is_empty() {
+        return Err(UsageError("no command given".into()).into());
+    }
+    let command = arguments.remove(0);
+    match command.to_str().unwrap_or_default() {
+        "demo" => demo::run(&no_arguments("demo", &arguments)?),
+        "test" => test::run(&Workspace::find()?, &arguments),
+        "setup" => setup::run(&no_arguments("setup", &arguments)?),
+        "check-onnx" if arguments.is_empty() => {
+            Err(UsageError("check-onnx needs the path of a package or of an .onnx file".into()).into())
+        }
+        "check-onnx" => onnx_check::run(&Workspace::find()?, &arguments),
+        "help" | "-h" | "--help" => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(UsageError(format!("no command named {}", command.display())).into()),
+    }
+}
+
+fn no_arguments(command: &str, arguments: &[OsString]) -> anyhow::Result<Workspace> {
+    match arguments.first() {
+        None => Workspace::find(),
+        Some(extra) => {
+            Err(UsageError(format!("{command} takes no arguments, found {}", extra.display())).into())
+        }
+    }
+}

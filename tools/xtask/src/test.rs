@@ -1,0 +1,124 @@
+//! `cargo xtask test`: set-up, then every test of the workspace.
+
+use std::ffi::{OsStr, OsString};
+
+use anyhow::Result;
+
+use crate::paths::Workspace;
+use crate::{process, setup};
+
+/// Runs the doc tests and then all others; `extra` goes to `cargo test`.
+pub(crate) fn run(workspace: &Workspace, extra: &[OsString]) -> Result<()> {
+    let onnxruntime = setup::onnxruntime(workspace);
+    let python = setup::python_environment(workspace);
+    if onnxruntime.is_err() {
+        println!("Tests of the provider `cpu` will be reported as ignored, by name: no ONNX Runtime.");
+    }
+    if python.is_err() {
+        println!("Tests with the ONNX checker will be reported as ignored, by name: no Python environment.");
+    }
+
+    for arguments in invocations(extra) {
+        let mut command = workspace.cargo();
+        command.arg("test").args(arguments);
+        if let Ok(python) = &python {
+            command.env("TMOE_ONNX_PYTHON", python);
+        }
+        process::show_and_run(&mut command)?;
+    }
+    Ok(())
+}
+
+/// The arguments of each `cargo test` to run: doc tests first, so that the suites' summary closes
+/// the output. A caller who says which targets to test gets one run of just those.
+fn invocations(extra: &[OsString]) -> Vec<Vec<OsString>> {
+    let of_cargo = extra.iter().take_while(|argument| *argument != "--").map(OsString::as_os_str);
+    let mut packages: &[&str] = &["--workspace"];
+    let mut targets: &[&[&str]] = &[&["--doc"], &["--lib", "--bins", "--tests", "--examples"]];
+    for argument in of_cargo {
+        if selects(argument, &["-p", "--package", "--workspace", "--all"]) {
+            packages = &[];
+        }
+        if selects(
+            argument,
+            &[
+                "--doc",
+                "--lib",
+                "--bins",
+                "--bin",
+                "--tests",
+                "--test",
+                "--examples",
+                "--example",
+                "--benches",
+                "--bench",
+                "--all-targets",
+            ],
+        ) {
+            targets = &[&[]];
+        }
+    }
+    let run = |targets: &&[&str]| {
+        packages.iter().chain(*targets).map(OsString::from).chain(extra.iter().cloned()).collect()
+    };
+    targets.iter().map(run).collect()
+}
+
+/// Whether `argument` is one of `flags`, alone or as `--flag=value` (`-pvalue` for one letter).
+fn selects(argument: &OsStr, flags: &[&str]) -> bool {
+    let Some(argument) = argument.to_str() else { return false };
+    flags.iter().any(|flag| match argument.strip_prefix(flag) {
+        Some(rest) => rest.is_empty() || rest.starts_with('=') || flag.len() == 2,
+        None => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(extra: &[&str]) -> Vec<String> {
+        let extra: Vec<OsString> = extra.iter().map(OsString::from).collect();
+        let joined = |arguments: Vec<OsString>| arguments.join(OsStr::new(" ")).into_string().unwrap();
+        invocations(&extra).into_iter().map(joined).collect()
+    }
+
+    #[test]
+    fn all_tests_are_run_with_the_doc_tests_first() {
+        assert_eq!(lines(&[]), ["--workspace --doc", "--workspace --lib --bins --tests --examples"]);
+    }
+
+    #[test]
+    fn arguments_are_passed_on_to_both_runs() {
+        assert_eq!(
+            lines(&["--locked", "decode", "--", "--nocapture"]),
+            [
+                "--workspace --doc --locked decode -- --nocapture",
+                "--workspace --lib --bins --tests --examples --locked decode -- --nocapture"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_chosen_package_replaces_the_workspace() {
+        for package in [&["-p", "tmoe-onnx"][..], &["--package=tmoe-onnx"], &["-ptmoe-onnx"]] {
+            assert_eq!(lines(package)[0], format!("--doc {}", package.join(" ")));
+            assert_eq!(lines(package).len(), 2);
+        }
+    }
+
+    #[test]
+    fn chosen_targets_are_run_once_and_alone() {
+        assert_eq!(lines(&["--test", "parity"]), ["--workspace --test parity"]);
+        assert_eq!(lines(&["--test=parity", "-p", "x"]), ["--test=parity -p x"]);
+        assert_eq!(lines(&["--doc"]), ["--workspace --doc"]);
+    }
+
+    #[test]
+    fn what_follows_two_dashes_belongs_to_the_tests() {
+        assert_eq!(lines(&["--", "--test", "-p"]).len(), 2);
+        assert!(lines(&["--", "-p"])[0].starts_with("--workspace"));
+        assert_eq!(lines(&["--profile=release"]).len(), 2, "--profile is not -p");
+        assert!(lines(&["--profile=release"])[0].starts_with("--workspace"));
+    }
+}
