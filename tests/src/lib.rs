@@ -1,1 +1,20 @@
-//! .
+//! Parity suites: data run once per provider.
+//!
+//! A suite ([`suites`]) is a list of cases: inputs, what to do with them, and what the original PyTorch model (the
+//! [`golden`] checkpoints) makes of them. `tests/suites.rs` runs every case on every [`subject`]: a graph on a provider.
+//! To add a provider, add it to [`tmoe_runner::Provider`]; to add a case, add a row to a suite.
+//!
+//! | test | holds |
+//! |---|---|
+//! | `tests/suites.rs` | every graph on every provider computes what the original does |
+//! | `tests/random_parity.rs` | providers and graphs agree on models whose shapes are drawn at random |
+//! | `tests/graphs.rs` | exported graphs have the structure that the package promises |
+//!
+//! What a machine cannot run is reported as ignored, by name and with the reason.
+
+pub mod compare;
+pub mod golden;
+pub mod packages;
+pub mod report;
+pub mod subject;
+pub mod suites;

@@ -237,7 +237,9 @@ fn civil_candidates(values: &[DateTime]) -> Vec<Frequency> {
         let day = values.iter().map(|value| value.day()).max().unwrap_or(1);
         candidates.push(Frequency::Months { count, day: DayOfMonth::Day(day) });
     }
-    candidates.extend(mode(pairs(values).map(|(a, b)| b.duration_since(*a))).map(Frequency::Elapsed));
+    // Local time stands still or runs backwards where a clock is set back: no step of any axis.
+    let elapsed = mode(pairs(values).map(|(a, b)| b.duration_since(*a))).filter(|step| step.is_positive());
+    candidates.extend(elapsed.map(Frequency::Elapsed));
     if !candidates.is_empty() {
         candidates.push(Frequency::BusinessDays);
     }

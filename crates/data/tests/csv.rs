@@ -165,6 +165,14 @@ fn forecasts_are_written_with_short_numbers_and_empty_cells() {
 }
 
 #[test]
+fn names_that_hold_separators_of_other_programs_or_a_byte_order_mark_read_back() {
+    for name in ["a;b;c", "a\tb\tc", "\u{feff}a"] {
+        let table = Table { time: None, series: vec![Series::new(name, vec![1.5])] };
+        assert_eq!(read(&written(&table)), table, "{name:?}");
+    }
+}
+
+#[test]
 fn a_table_whose_columns_differ_in_length_is_not_written() {
     let table =
         Table { time: None, series: vec![Series::new("a", vec![1.0]), Series::new("b", vec![1.0, 2.0])] };

@@ -125,6 +125,20 @@ fn stamps_with_offsets_step_in_absolute_time_and_keep_the_last_offset() {
 }
 
 #[test]
+fn a_clock_set_back_between_the_only_rows_does_not_stop_or_turn_the_axis() {
+    check(
+        &["2016-10-30T02:00+02:00", "2016-10-30T02:00+01:00"],
+        "1 hour",
+        ["2016-10-30T03:00+01:00", "2016-10-30T04:00+01:00", "2016-10-30T05:00+01:00"],
+    );
+    check(
+        &["2016-10-30T02:30+02:00", "2016-10-30T02:00+01:00"],
+        "30 minutes",
+        ["2016-10-30T02:30+01:00", "2016-10-30T03:00+01:00", "2016-10-30T03:30+01:00"],
+    );
+}
+
+#[test]
 fn an_irregular_row_is_reported_with_the_step_that_was_expected() {
     let infer = |texts: &[&str]| Frequency::infer(&column(texts)).expect_err("irregular").to_string();
     assert_eq!(

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use tmoe_model::Checkpoint;
+use tmoe_model::{Checkpoint, FloatType};
 use tmoe_model::staging::StagedFolder;
 use tmoe_package::{
     CacheType, FileEntry, GraphEntry, Manifest, OpSet, Positions, Precision, Source, Tool, files, hash_file,
@@ -61,11 +61,12 @@ pub fn export(
     let (file_plan, places) = plan(&layout)?;
     let weights = ExternalWeights { layout: &layout, places: &places };
 
+    let stored = checkpoint.tensors().next().map_or(FloatType::F32, |tensor| tensor.float_type());
     let mut entries = BTreeMap::new();
     let mut graphs = Vec::new();
     for op_set in OpSet::ALL {
         let graph_options =
-            GraphOptions { op_set, positions: options.positions, with_loss: options.with_loss };
+            GraphOptions { op_set, positions: options.positions, with_loss: options.with_loss, stored };
         let model = build(config, &layout, &weights, graph_options).map_err(|source| ExportError::Graph {
             graph: op_set.to_string(),
             source: Box::new(source),
@@ -100,6 +101,7 @@ pub fn export(
             op_set: OpSet::Standard,
             positions: options.positions,
             with_loss: options.with_loss,
+            stored,
         };
         write_selftest(config, &layout, &places, &path, graph_options, &selftest, &progress)?;
         entries.insert(files::SELFTEST.to_owned(), hash_written(&selftest)?);

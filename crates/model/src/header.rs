@@ -59,7 +59,7 @@ pub enum HeaderError {
         limit: u64,
     },
     /// The header is not JSON of the format, or describes overlapping, gappy or overflowing tensors.
-    #[error("the header is not valid: {0}")]
+    #[error("the header is not valid: {}", one_line(.0))]
     Invalid(#[source] serde_json::Error),
     /// Tensors end beyond the end of the file.
     #[error("the file is truncated: its header describes {expected} bytes, found {found}, fetch it again")]
@@ -80,6 +80,19 @@ pub enum HeaderError {
         /// Length of the file in bytes.
         found: usize,
     },
+}
+
+/// The parser's message, which quotes the file, on one line and without terminal control characters.
+fn one_line(error: &serde_json::Error) -> String {
+    let mut line = String::new();
+    for character in error.to_string().chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
 }
 
 /// Reads the header of a safetensors file from the bytes of the whole file. Only the header is touched.
@@ -205,6 +218,13 @@ mod tests {
             let error = parse(&safetensors(header, &[0; 4])).unwrap_err();
             assert!(matches!(error, HeaderError::Invalid(_)), "{header}: {error}");
         }
+    }
+
+    #[test]
+    fn an_error_that_quotes_control_characters_stays_on_one_line() {
+        let header = r#"{"a":{"dtype":"F\n\u001b[2J","shape":[1],"data_offsets":[0,4]}}"#;
+        let message = parse(&safetensors(header, &[0; 4])).unwrap_err().to_string();
+        assert!(message.contains(r"F\n\u{1b}[2J") && !message.contains(char::is_control), "{message}");
     }
 
     #[test]

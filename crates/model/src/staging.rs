@@ -127,8 +127,15 @@ impl StagedFolder {
 }
 
 fn sibling(parent: &Path, prefix: &str) -> Result<TempDir, StagingError> {
-    tempfile::Builder::new()
-        .prefix(prefix)
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(prefix);
+    #[cfg(unix)]
+    {
+        // A temporary folder is private unless said; this one becomes an output like any other, under the umask.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o777));
+    }
+    builder
         .tempdir_in(parent)
         .map_err(|source| StagingError::Parent { parent: parent.to_path_buf(), source })
 }
@@ -229,6 +236,19 @@ mod tests {
     fn a_bare_name_is_written_into_the_current_folder() {
         let staged = StagedFolder::new(Path::new("tmoe-staging-test"), false, MARKER).unwrap();
         assert!(staged.path().exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_output_is_as_readable_as_any_new_folder() {
+        use std::os::unix::fs::PermissionsExt;
+        let parent = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        let usual = parent.path().join("usual");
+        fs::create_dir(&usual).unwrap();
+        let target = parent.path().join("out");
+        StagedFolder::new(&target, false, MARKER).unwrap().commit().unwrap();
+        assert_eq!(mode(&target), mode(&usual));
     }
 
     #[cfg(unix)]

@@ -22,7 +22,7 @@ mod package;
 pub use hash::{HashingWriter, Sha256Hex, hash_bytes, hash_file};
 pub use manifest::{
     CacheType, FileEntry, GraphEntry, Manifest, ManifestError, OpSet, Positions, Precision, Source,
-    Tool,
+    Tool, UnknownOpSet,
 };
 pub use package::{Integrity, Package, PackageError};
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -37,6 +38,23 @@ impl OpSet {
             OpSet::Standard => "model.onnx",
             OpSet::Dense => "model.dense.onnx",
         }
+    }
+}
+
+/// The text names no op set.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("there is no op set `{found}`; choose one of standard, dense")]
+pub struct UnknownOpSet {
+    /// The text.
+    pub found: String,
+}
+
+impl FromStr for OpSet {
+    type Err = UnknownOpSet;
+
+    fn from_str(text: &str) -> Result<Self, UnknownOpSet> {
+        let named = OpSet::ALL.into_iter().find(|op_set| op_set.name() == text);
+        named.ok_or_else(|| UnknownOpSet { found: text.to_owned() })
     }
 }
 
@@ -179,7 +197,7 @@ pub struct Manifest {
 #[derive(Debug, Error)]
 pub enum ManifestError {
     /// Not JSON, or a field is missing or of the wrong type.
-    #[error("manifest.json is not a package manifest: {0}; export the package again")]
+    #[error("manifest.json is not a package manifest: {}; export the package again", one_line(.0))]
     Malformed(#[from] serde_json::Error),
     /// Written by a newer version of the tools.
     #[error(
@@ -280,6 +298,19 @@ impl Manifest {
     }
 }
 
+/// The parser's message, which quotes the file, on one line and without terminal control characters.
+fn one_line(error: &serde_json::Error) -> String {
+    let mut line = String::new();
+    for character in error.to_string().chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
 /// Whether a listed name stays inside the package: relative, no `..`, no empty part.
 fn is_plain_path(name: &str) -> bool {
     !name.contains(['\\', '\0', ':'])
@@ -313,5 +344,12 @@ mod tests {
             let error = Manifest::from_json(text).unwrap_err();
             assert!(matches!(error, ManifestError::Malformed(_)), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn an_error_that_quotes_control_characters_stays_on_one_line() {
+        let text = r#"{"schema": 1, "tool": {"name": "t", "version": "1"}, "precision": "fp\n\u001b[2J"}"#;
+        let message = Manifest::from_json(text).unwrap_err().to_string();
+        assert!(message.contains(r"fp\n\u{1b}[2J") && !message.contains(char::is_control), "{message}");
     }
 }

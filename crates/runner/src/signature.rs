@@ -14,7 +14,7 @@ pub enum Dim {
     Fixed(usize),
     /// Any size, the same wherever the name appears: `batch`.
     Symbol(String),
-    /// The sum of named sizes: `past + sequence`.
+    /// The sum of named sizes, in alphabetical order: `past + sequence`.
     Sum(Vec<String>),
     /// Any size.
     Any,
@@ -38,7 +38,10 @@ impl Dim {
         }
         match names.len() {
             1 => names.pop().map_or(Self::Any, Self::Symbol),
-            _ => Self::Sum(names),
+            _ => {
+                names.sort_unstable();
+                Self::Sum(names)
+            }
         }
     }
 
@@ -322,7 +325,7 @@ mod tests {
         assert_eq!(Dim::parse("batch"), Dim::Symbol("batch".to_owned()));
         let sum = Dim::Sum(vec!["past".to_owned(), "sequence".to_owned()]);
         assert_eq!(Dim::parse("past + sequence"), sum);
-        assert_eq!(Dim::parse("past+sequence"), sum);
+        assert_eq!(Dim::parse("sequence+past"), sum);
         for other in ["", "2*past", "floor(x/2)", "a + ", "-1"] {
             assert_eq!(Dim::parse(other), Dim::Any, "{other:?}");
         }

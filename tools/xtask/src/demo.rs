@@ -50,6 +50,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     command.arg("forecast").arg(&package).arg("--input").arg(&series);
     command.args(["--horizon", HORIZON, "--context", CONTEXT, "--provider", provider]);
     command.arg("--output").arg(&forecast).arg("--plot").arg(&svg).arg("--plot").arg(&png);
+    command.args(["--draw", "always"]);
     process::show_and_run(&mut command)?;
 
     let [package, forecast, svg, png, tmoe, series] =

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use ::csv::{QuoteStyle, WriterBuilder};
+
 use crate::number::Number;
 use crate::table::Table;
 
@@ -10,11 +12,20 @@ use crate::table::Table;
 ///
 /// # Errors
 /// When a column's length differs from the table's, or the writer fails.
-pub fn write<T: Number>(writer: impl Write, table: &Table<T>) -> io::Result<()> {
+pub fn write<T: Number>(mut writer: impl Write, table: &Table<T>) -> io::Result<()> {
     table.check_lengths().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-    let mut writer = ::csv::Writer::from_writer(writer);
     let time_name = table.time.iter().map(|time| time.name());
-    writer.write_record(time_name.chain(table.series.iter().map(|series| series.name.as_str())))?;
+    let names = time_name.chain(table.series.iter().map(|series| series.name.as_str()));
+    // Readers take the separator from the header, outside quotes: a name must not look like one of
+    // the other separators, nor its first character like a byte order mark.
+    let misleads = names.clone().any(|name| name.contains([';', '\t', '\u{feff}']));
+    let style = if misleads { QuoteStyle::Always } else { QuoteStyle::Necessary };
+    let mut header = WriterBuilder::new().quote_style(style).from_writer(&mut writer);
+    header.write_record(names)?;
+    header.flush()?;
+    drop(header);
+
+    let mut writer = ::csv::Writer::from_writer(writer);
     for row in 0..table.rows() {
         if let Some(time) = &table.time {
             writer.write_field(time.text(row).unwrap_or_default())?;

@@ -20,7 +20,7 @@ pub(crate) struct LayerInputs<'a> {
     pub(crate) positions: &'a Positions,
     /// `[batch, kv_heads, past, head_dim]` each.
     pub(crate) cache: KvCache<F32>,
-    /// `[batch x sequence, 1]`, 1 = real point: asks for the statistics of the routing.
+    /// `[batch, sequence]`, 1 = real point: asks for the statistics of the routing.
     pub(crate) statistics_mask: Option<Tensor>,
 }
 

@@ -12,7 +12,7 @@ use tmoe_model::Config;
 use tmoe_onnx::{Dim, F32, GraphBuilder, I64, Value};
 
 use super::router::RouterStatistics;
-use super::{Tensor, batch, fixed, int, loss_mask, sequence};
+use super::{Tensor, batch, int, loss_mask, sequence};
 
 /// Where the Huber loss turns from quadratic to linear.
 const HUBER_DELTA: f32 = 2.0;
@@ -27,7 +27,7 @@ pub(crate) struct LossInputs<'a> {
     pub(crate) predictions: &'a [Tensor],
     /// One per routed layer.
     pub(crate) statistics: &'a [RouterStatistics],
-    /// `[batch x sequence, 1]`, 1 = real point.
+    /// `[batch, sequence]`, 1 = real point.
     pub(crate) token_mask: Tensor,
 }
 
@@ -159,7 +159,7 @@ fn load_balancing(g: &mut GraphBuilder, config: &Config, inputs: &LossInputs<'_>
     g.mul(sum, experts)
 }
 
-/// The weight of every token, `[batch x sequence, 1]`, from the attention mask.
+/// The weight of every token, `[batch, sequence]`, from the attention mask.
 pub(crate) fn token_mask(g: &mut GraphBuilder, input_ids: Tensor, attention_mask: Value<I64>) -> Tensor {
     g.scoped("token_mask", |g| {
         let total = g.shape_of(attention_mask, 1..2);
@@ -167,7 +167,6 @@ pub(crate) fn token_mask(g: &mut GraphBuilder, input_ids: Tensor, attention_mask
         let start = g.sub(total, new);
         let end = g.const_i64(&[i64::MAX]);
         let mask = g.slice_to(attention_mask, start, end, &[1], &[1], [batch(), sequence()]);
-        let mask = g.cast::<F32>(mask);
-        g.reshape(mask, [batch() * sequence(), fixed(1)])
+        g.cast::<F32>(mask)
     })
 }

@@ -1,6 +1,6 @@
 //! A whole graph, from the inputs of the package's contract to its outputs.
 
-use tmoe_model::Config;
+use tmoe_model::{Config, FloatType};
 use tmoe_onnx::{F32, GraphBuilder, GraphError, I64, KvCache, Model, ModelMetadata};
 use tmoe_package::{OpSet, Positions as PredictedPositions};
 
@@ -18,6 +18,8 @@ pub(crate) struct GraphOptions {
     pub(crate) op_set: OpSet,
     pub(crate) positions: PredictedPositions,
     pub(crate) with_loss: bool,
+    /// The type in which the checkpoint is stored; see [`positions`].
+    pub(crate) stored: FloatType,
 }
 
 /// What the layers begin with.
@@ -25,7 +27,7 @@ pub(crate) struct Prelude {
     /// `[batch, sequence, hidden]`.
     pub(crate) hidden: Tensor,
     pub(crate) positions: Positions,
-    /// With losses: `[batch x sequence, 1]`, 1 = real point.
+    /// With losses: `[batch, sequence]`, 1 = real point.
     pub(crate) token_mask: Option<Tensor>,
 }
 
@@ -79,7 +81,7 @@ pub(crate) fn prelude(
     let attention_mask = g.input::<I64>("attention_mask", [batch(), past() + sequence()]);
     g.scoped("model", |g| Prelude {
         hidden: embedding(g, config, layout, weights, input_ids),
-        positions: positions(g, config, input_ids, attention_mask),
+        positions: positions(g, config, options.stored, input_ids, attention_mask),
         token_mask: options.with_loss.then(|| token_mask(g, input_ids, attention_mask)),
     })
 }

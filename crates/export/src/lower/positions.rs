@@ -6,7 +6,7 @@
 //!   └─ key is real AND key index <= query index ─ bias: 0 where attended, very negative where not
 //! ```
 
-use tmoe_model::Config;
+use tmoe_model::{Config, FloatType};
 use tmoe_onnx::{Bool, F32, GraphBuilder, I64, Value};
 
 use super::{Tensor, batch, past, sequence};
@@ -40,9 +40,13 @@ pub(crate) struct Positions {
 }
 
 /// Positions of a pass, from its inputs `[batch, sequence, 1]` and `[batch, past + sequence]`.
+///
+/// The original computes its tables of cos and sin in float32 and keeps them in the type in which the checkpoint is
+/// stored. They stay rounded to it when the rest of the model is then run in float32, so they are rounded here too.
 pub(crate) fn positions(
     g: &mut GraphBuilder,
     config: &Config,
+    stored: FloatType,
     input_ids: Tensor,
     attention_mask: Value<I64>,
 ) -> Positions {
@@ -62,7 +66,7 @@ pub(crate) fn positions(
             let position = g.max(position, zero);
             g.slice_to(position, past_size, to_end, &[1], &[1], [batch(), sequence()])
         });
-        let rotary = rotary(g, config, position);
+        let rotary = rotary(g, config, stored, position);
 
         let allowed = g.scoped("causal", |g| {
             let start = g.const_scalar_i64(0);
@@ -96,17 +100,38 @@ pub(crate) fn last_of(g: &mut GraphBuilder, x: Tensor, axis: i64) -> Tensor {
 
 /// `cos(position x frequency)` and `sin(position x frequency)` with frequency `theta^(-2j / head_dim)`
 /// (Su et al. 2021).
-fn rotary(g: &mut GraphBuilder, config: &Config, position: Value<I64>) -> Rotary {
+fn rotary(g: &mut GraphBuilder, config: &Config, stored: FloatType, position: Value<I64>) -> Rotary {
     g.scoped("rotary", |g| {
         let head_dim = config.head_dim();
+        // Each step in float32, as the original does: at large positions the last bit shows.
         let inverse: Vec<f32> = (0..head_dim / 2)
-            .map(|j| (1.0 / config.rope_theta().powf((2 * j) as f64 / head_dim as f64)) as f32)
+            .map(|j| {
+                let exponent = (2 * j) as f32 / head_dim as f32;
+                1.0 / config.rope_theta().powf(f64::from(exponent)) as f32
+            })
             .collect();
         let inverse = g.const_tensor::<F32>(&[inverse.len() as i64], &inverse);
         let position = g.cast::<F32>(position);
         let position = g.unsqueeze(position, &[2]);
         let angle = g.mul(position, inverse);
-        Rotary { cos: g.cos(angle), sin: g.sin(angle) }
+        let (cos, sin) = (g.cos(angle), g.sin(angle));
+        Rotary { cos: round_to(g, stored, cos), sin: round_to(g, stored, sin) }
+    })
+}
+
+/// `x` rounded to the significant bits of a type, in float32: with `c = (2^s + 1) x`, `c - (c - x)` is `x` without its
+/// last `s` of 24 bits (Dekker 1971). For want of bfloat16 in some providers.
+fn round_to(g: &mut GraphBuilder, float_type: FloatType, x: Tensor) -> Tensor {
+    let dropped_bits = match float_type {
+        FloatType::F32 => return x,
+        FloatType::BF16 => 16,
+        FloatType::F16 => 13,
+    };
+    g.scoped("round", |g| {
+        let factor = g.const_scalar_f32((1 << dropped_bits) as f32 + 1.0);
+        let scaled = g.mul(x, factor);
+        let rest = g.sub(scaled, x);
+        g.sub(scaled, rest)
     })
 }
 

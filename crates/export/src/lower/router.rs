@@ -8,7 +8,7 @@
 use tmoe_model::Config;
 use tmoe_onnx::{F32, GraphBuilder, I64, Value};
 
-use super::{Tensor, Weights, int};
+use super::{Tensor, Weights, batch, fixed, int, sequence};
 use crate::weights::BlobId;
 
 /// The routing of a batch of tokens.
@@ -52,7 +52,7 @@ pub(crate) struct RouterStatistics {
     pub(crate) probability: Tensor,
 }
 
-/// Sums a routing over the tokens whose `mask` `[tokens, 1]` is 1.
+/// Sums a routing over the tokens whose `mask` `[batch, sequence]` is 1.
 pub(crate) fn statistics(
     g: &mut GraphBuilder,
     config: &Config,
@@ -60,6 +60,7 @@ pub(crate) fn statistics(
     mask: Tensor,
 ) -> RouterStatistics {
     g.scoped("router_statistics", |g| {
+        let mask = g.reshape(mask, [batch() * sequence(), fixed(1)]);
         let hits = one_hot(g, config, routing.experts);
         let per_token = g.reduce_sum(hits, &[1], false);
         let masked = g.mul(per_token, mask);

@@ -103,7 +103,7 @@ pub(super) fn layer(
     let cached = || [batch(), fixed(config.kv_heads()), past(), fixed(config.head_dim())];
     let cache = KvCache { key: g.input("past.key", cached()), value: g.input("past.value", cached()) };
     let statistics_mask =
-        options.with_loss.then(|| g.input::<F32>("token_mask", [batch() * sequence(), fixed(1)]));
+        options.with_loss.then(|| g.input::<F32>("token_mask", [batch(), sequence()]));
     let inputs = LayerInputs { hidden, positions: &positions, cache, statistics_mask };
     let outputs =
         lower_layer(g, config, OpSet::Standard, index, blobs, &InputWeights(layout), inputs);
@@ -132,7 +132,7 @@ pub(super) fn tail(
     let positions = if trimmed { fixed(1) } else { sequence() };
     let hidden = g.input::<F32>("hidden", [batch(), positions, fixed(config.hidden_size())]);
     let token_mask =
-        options.with_loss.then(|| g.input::<F32>("token_mask", [batch() * sequence(), fixed(1)]));
+        options.with_loss.then(|| g.input::<F32>("token_mask", [batch(), sequence()]));
     let mut statistics = Vec::new();
     if options.with_loss && !config.use_dense() {
         for index in 0..config.layers() {

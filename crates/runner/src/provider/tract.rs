@@ -36,7 +36,8 @@ pub(crate) struct TractBackend {
 impl TractBackend {
     pub(crate) fn load(graph: &GraphSource, content: GraphContent<'_>) -> Result<Self, Error> {
         let (plan, signature) = guarded(|| {
-            let onnx = tract_onnx::onnx();
+            // tract names the data-dependent sizes itself, and would take the declared names for other sizes.
+            let onnx = tract_onnx::onnx().with_ignore_value_info(true);
             let model = match content {
                 GraphContent::File(path) => onnx.model_for_path(path)?,
                 GraphContent::Bytes(mut bytes) => onnx.model_for_read(&mut bytes)?,

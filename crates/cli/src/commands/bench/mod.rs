@@ -1,0 +1,160 @@
+//! `tmoe bench`: how fast a package runs, against what the provider's own matrix product reaches.
+
+mod measure;
+mod memory;
+mod roofline;
+mod shapes;
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+use tmoe_runner::OpSet;
+
+use self::measure::{Measured, Timings};
+use self::roofline::Roofline;
+use crate::Failure;
+use crate::session::SessionArguments;
+use crate::text::table;
+
+/// Measure prefill, decode and whole forecasts
+///
+/// The roofline is measured in the same run: the time that the provider's own matrix products take on exactly the
+/// shapes of the model, in turn with the model itself.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    session: SessionArguments,
+    /// Series in a batch
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = at_least_one)]
+    batch: usize,
+    /// Points of context
+    #[arg(long, default_value_t = 512, value_name = "N", value_parser = at_least_one)]
+    context: usize,
+    /// Points to forecast
+    #[arg(long, default_value_t = 96, value_name = "N", value_parser = at_least_one)]
+    horizon: usize,
+    /// How often each figure is measured; the median counts
+    #[arg(long, default_value_t = 9, value_name = "N", value_parser = at_least_one)]
+    repeats: usize,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("expected a whole number of at least 1".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}
+
+/// Everything that was measured.
+#[derive(Serialize)]
+struct Report {
+    provider: &'static str,
+    graph: OpSet,
+    threads: usize,
+    batch: usize,
+    context: usize,
+    horizon: usize,
+    /// Seconds to open the session, after the package was read once.
+    load_seconds: f64,
+    prefill: Pass,
+    decode: Pass,
+    /// A forecast of `horizon` points, normalisation and all.
+    forecast: Timings,
+    forecast_points_per_second: f64,
+    /// Bytes; none where the system does not say.
+    peak_memory: Option<u64>,
+}
+
+/// One kind of pass.
+#[derive(Serialize)]
+struct Pass {
+    /// New points of each series.
+    points: usize,
+    /// Points in the cache before.
+    past: usize,
+    seconds: Timings,
+    points_per_second: f64,
+    /// Time of the model's matrix products alone, by the provider's own.
+    roofline: Roofline,
+    /// Roofline over measured, pair by pair: 1 would be nothing but matrix products.
+    roofline_ratio: f64,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let package = arguments.session.package()?;
+    let positions = package.manifest().model.max_positions();
+    if arguments.context.saturating_add(arguments.horizon) > positions {
+        let (context, horizon) = (arguments.context, arguments.horizon);
+        return Err(format!(
+            "context {context} and horizon {horizon} together exceed the {positions} points that the model holds; \
+             reduce one of them"
+        )
+        .into());
+    }
+    let begin = std::time::Instant::now();
+    let session = arguments.session.open(&package)?;
+    let load_seconds = begin.elapsed().as_secs_f64();
+    let measured = Measured::take(arguments, session, &arguments.session.resources())?;
+    let report = report(arguments, load_seconds, measured);
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print(&report);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn report(arguments: &Arguments, load_seconds: f64, measured: Measured) -> Report {
+    let per_second = |points: usize, timings: &Timings| (arguments.batch * points) as f64 / timings.median;
+    Report {
+        provider: measured.provider.name(),
+        graph: measured.graph,
+        threads: measured.threads,
+        batch: arguments.batch,
+        context: arguments.context,
+        horizon: arguments.horizon,
+        load_seconds,
+        forecast_points_per_second: per_second(arguments.horizon, &measured.forecast),
+        forecast: measured.forecast,
+        prefill: measured.prefill.into_pass(arguments.batch),
+        decode: measured.decode.into_pass(arguments.batch),
+        peak_memory: memory::peak(),
+    }
+}
+
+fn print(report: &Report) {
+    println!(
+        "{} {}, {} thread(s), batch {}, context {}; loaded in {:.2} s",
+        report.provider, report.graph, report.threads, report.batch, report.context, report.load_seconds
+    );
+    let milliseconds = |seconds: f64| format!("{:.1} ms", seconds * 1e3);
+    let pass = |name: &str, pass: &Pass| {
+        vec![
+            format!("{name}, {} on {}", pass.points, pass.past),
+            milliseconds(pass.seconds.median),
+            milliseconds(pass.seconds.minimum),
+            format!("{:.0}", pass.points_per_second),
+            milliseconds(pass.roofline.seconds),
+            format!("{:.0}", pass.roofline.gflops),
+            format!("{:.0} %", pass.roofline_ratio * 100.0),
+        ]
+    };
+    let rows = [
+        pass("prefill", &report.prefill),
+        pass("decode", &report.decode),
+        vec![
+            format!("forecast of {}", report.horizon),
+            milliseconds(report.forecast.median),
+            milliseconds(report.forecast.minimum),
+            format!("{:.0}", report.forecast_points_per_second),
+        ],
+    ];
+    let header = ["", "median", "minimum", "points/s", "matrix products", "GFLOP/s", "roofline ratio"];
+    print!("{}", table(&header, &rows));
+    if let Some(bytes) = report.peak_memory {
+        println!("peak memory {:.0} MB", bytes as f64 / 1e6);
+    }
+}

@@ -1,0 +1,111 @@
+//! `tmoe verify`: whether providers compute what the exporter computed.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::json;
+use tmoe_package::Package;
+use tmoe_runner::verify::Row;
+use tmoe_runner::{Availability, Provider, ProviderOptions, SelfTest, Session, SessionOptions};
+
+use crate::Failure;
+use crate::text::table;
+
+/// Check a package: its files, and its self-test on every graph and provider
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Package folder
+    #[arg(value_name = "PACKAGE")]
+    package: PathBuf,
+    /// Providers to check; those that this machine can run unless said
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    providers: Vec<Provider>,
+    /// Show every tensor, not only the worst of each kind
+    #[arg(long)]
+    all: bool,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let package = Package::open(&arguments.package)?;
+    let selftest = SelfTest::read(&package)?;
+    let (mut rows, mut skipped) = (Vec::new(), Vec::new());
+    for provider in Provider::ALL {
+        if arguments.providers.is_empty() {
+            if let Availability::Missing { reason } = provider.availability() {
+                skipped.push((provider, reason));
+                continue;
+            }
+        } else if !arguments.providers.contains(&provider) {
+            continue;
+        }
+        for graph in &package.manifest().graphs {
+            let options = SessionOptions {
+                provider: provider.into(),
+                graph: graph.op_set,
+                resources: ProviderOptions::default(),
+            };
+            let session = Session::open(&package, &options)?;
+            rows.extend(selftest.check(&session)?.rows);
+        }
+    }
+    let passed = rows.iter().all(|row| row.pass);
+    if arguments.json {
+        let skipped: Vec<_> = skipped
+            .iter()
+            .map(|(provider, reason)| json!({ "provider": provider, "reason": reason }))
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&json!({ "passed": passed, "rows": rows, "skipped": skipped }))?);
+    } else {
+        print(arguments, &rows, &skipped, passed);
+    }
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print(arguments: &Arguments, rows: &[Row], skipped: &[(Provider, String)], passed: bool) {
+    let shown: Vec<&Row> = if arguments.all { rows.iter().collect() } else { worst_of_each(rows) };
+    let lines: Vec<Vec<String>> = shown
+        .iter()
+        .map(|row| {
+            vec![
+                format!("{} {}", row.provider, row.graph),
+                row.case.clone(),
+                row.tensor.clone(),
+                format!("{:.1e}", row.error),
+                format!("{:.0e}", row.tolerance),
+                if row.pass { "ok" } else { "FAILED" }.to_owned(),
+            ]
+        })
+        .collect();
+    print!("{}", table(&["provider graph", "case", "tensor", "relative error", "tolerance", ""], &lines));
+    for (provider, reason) in skipped {
+        println!("{provider} was not checked: {reason}");
+    }
+    let failed = rows.iter().filter(|row| !row.pass).count();
+    match passed {
+        true => println!("{}: files intact, {} comparisons passed", arguments.package.display(), rows.len()),
+        false => println!(
+            "{}: {failed} of {} comparisons failed; the provider computes something else than the exporter did",
+            arguments.package.display(),
+            rows.len()
+        ),
+    }
+}
+
+/// For every provider, graph and case, the row with the largest error among predictions, caches and losses each;
+/// and every row that failed.
+fn worst_of_each(rows: &[Row]) -> Vec<&Row> {
+    let kind = |row: &Row| row.tensor.split('.').next().unwrap_or_default().to_owned();
+    let key = |row: &Row| (row.provider, row.graph, row.case.clone(), kind(row));
+    let mut shown: Vec<&Row> = Vec::new();
+    for row in rows {
+        match shown.iter_mut().find(|other| other.pass && row.pass && key(other) == key(row)) {
+            Some(other) if other.error < row.error => *other = row,
+            Some(_) => {}
+            None => shown.push(row),
+        }
+    }
+    shown
+}

@@ -1,0 +1,54 @@
+//! `tmoe`: forecasts with Time-MoE packages.
+
+mod commands;
+mod interrupt;
+mod session;
+mod text;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Forecasts time series with Time-MoE packages, on any provider.
+#[derive(Parser)]
+#[command(name = "tmoe", version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Forecast(commands::forecast::Arguments),
+    Run(commands::run::Arguments),
+    Verify(commands::verify::Arguments),
+    Bench(commands::bench::Arguments),
+    Providers(commands::providers::Arguments),
+}
+
+/// Why a command failed; its display is one line for the user.
+type Failure = Box<dyn Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Forecast(arguments) => commands::forecast::run(&arguments),
+        Command::Run(arguments) => commands::run::run(&arguments),
+        Command::Verify(arguments) => commands::verify::run(&arguments),
+        Command::Bench(arguments) => commands::bench::run(&arguments),
+        Command::Providers(arguments) => commands::providers::run(&arguments),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) if is_closed_pipe(error.as_ref()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whoever reads the output has seen enough, as `head` has.
+fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

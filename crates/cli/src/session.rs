@@ -1,0 +1,52 @@
+//! The arguments that say which session to open, the same for every command that runs a package.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use tmoe_package::Integrity;
+use tmoe_runner::{OpSet, Package, ProviderChoice, ProviderOptions, Session, SessionOptions};
+
+use crate::Failure;
+
+/// Which package, on what.
+#[derive(clap::Args)]
+pub(crate) struct SessionArguments {
+    /// Package folder, as written by `tmoe-export onnx`
+    #[arg(value_name = "PACKAGE")]
+    pub(crate) package: PathBuf,
+    /// What executes the graph: auto, cpu or tract
+    #[arg(long, default_value = "auto")]
+    pub(crate) provider: ProviderChoice,
+    /// Which of the package's graphs: standard or dense
+    #[arg(long, default_value = "standard")]
+    pub(crate) graph: OpSet,
+    /// Threads of one pass; one per physical core unless said
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Trust the package: check its files' lengths only, which opens large packages faster
+    #[arg(long)]
+    pub(crate) skip_hashes: bool,
+}
+
+impl SessionArguments {
+    /// Opens the package and checks it.
+    pub(crate) fn package(&self) -> Result<Package, Failure> {
+        let integrity = if self.skip_hashes { Integrity::Lengths } else { Integrity::Hashes };
+        Ok(Package::open_with(&self.package, integrity)?)
+    }
+
+    /// Threads and the like.
+    pub(crate) fn resources(&self) -> ProviderOptions {
+        ProviderOptions { threads: self.threads, ..ProviderOptions::default() }
+    }
+
+    /// Opens the session, and says so if `auto` had to settle for a slower provider.
+    pub(crate) fn open(&self, package: &Package) -> Result<Session, Failure> {
+        let options = SessionOptions { provider: self.provider, graph: self.graph, resources: self.resources() };
+        let session = Session::open(package, &options)?;
+        if let Some(reason) = &session.selection().passed_over {
+            eprintln!("note: running on {}, the slower provider: {reason}", session.provider());
+        }
+        Ok(session)
+    }
+}

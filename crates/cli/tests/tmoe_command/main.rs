@@ -1,0 +1,108 @@
+//! The binary `tmoe` as a user meets it: its results, its errors, and what it leaves behind.
+//!
+//! The tests are listed at run time: what a machine cannot run is reported as ignored, by name.
+
+mod bad_csv;
+mod bad_packages;
+mod bench;
+mod forecast;
+#[cfg(unix)]
+mod interrupt;
+mod on_onnx_runtime;
+#[path = "../../../export/tests/support/outcome.rs"]
+mod outcome;
+mod outputs;
+mod plots;
+mod providers;
+mod raw_run;
+mod real_data;
+mod shared;
+mod usage;
+mod verify;
+
+use std::ffi::OsStr;
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Trial};
+use tmoe_runner::{Availability, Provider};
+
+use outcome::Outcome;
+use shared::Shared;
+
+/// The binary under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_tmoe");
+
+/// A test; it panics when what it says does not hold.
+type Test = fn(&Shared);
+
+/// `tmoe` with these arguments.
+fn command<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments);
+    command
+}
+
+/// Runs `tmoe` with these arguments.
+fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Outcome {
+    Outcome::of(&mut command(arguments))
+}
+
+/// Arguments of different types as one list.
+macro_rules! arguments {
+    ($($argument:expr),* $(,)?) => {
+        [$(std::ffi::OsStr::new(&$argument)),*]
+    };
+}
+use arguments;
+
+/// Tests with their names.
+macro_rules! tests {
+    ($($(#[$attribute:meta])* $test:ident),* $(,)?) => {
+        &[$($(#[$attribute])* (stringify!($test), $test as crate::Test)),*]
+    };
+}
+use tests;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let no_runtime = match Provider::Cpu.availability() {
+        Availability::Ready { .. } => None,
+        Availability::Missing { .. } => Some("no ONNX Runtime"),
+    };
+    let no_data = (!real_data::path().is_file()).then_some("no ETTh1.csv");
+    let groups = [
+        ("bad_csv", bad_csv::TESTS, None),
+        ("bad_packages", bad_packages::TESTS, None),
+        ("bench", bench::TESTS, None),
+        ("forecast", forecast::TESTS, None),
+        #[cfg(unix)]
+        ("interrupt", interrupt::TESTS, None),
+        ("on_onnx_runtime", on_onnx_runtime::TESTS, no_runtime),
+        ("outputs", outputs::TESTS, None),
+        ("plots", plots::TESTS, None),
+        ("providers", providers::TESTS, None),
+        ("raw_run", raw_run::TESTS, None),
+        ("real_data", real_data::TESTS, no_data),
+        ("usage", usage::TESTS, None),
+        ("verify", verify::TESTS, None),
+    ];
+    let shared = Arc::new(Shared::new());
+    let mut trials = Vec::new();
+    for (group, tests, missing) in groups {
+        for &(name, test) in tests {
+            let name = match missing {
+                Some(reason) => format!("{group}::{name} [{reason}]"),
+                None => format!("{group}::{name}"),
+            };
+            let shared = Arc::clone(&shared);
+            let trial = Trial::test(name, move || {
+                test(&shared);
+                Ok(())
+            });
+            trials.push(trial.with_ignored_flag(missing.is_some()));
+        }
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    conclusion.exit_code()
+}

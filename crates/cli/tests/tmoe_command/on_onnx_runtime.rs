@@ -1,0 +1,66 @@
+//! The commands on ONNX Runtime, where there is one.
+
+use serde_json::Value;
+use tempfile::tempdir;
+
+use crate::outcome::Outcome;
+use crate::shared::{Printed, Shared, largest_difference, operations};
+use crate::{arguments, command, run};
+
+pub(crate) const TESTS: &[(&str, crate::Test)] = crate::tests![
+    it_forecasts_what_tract_forecasts,
+    it_is_what_auto_chooses,
+    verify_covers_it,
+    bench_and_run_work_on_it,
+];
+
+fn forecast(shared: &Shared, more: &[&str]) -> Outcome {
+    let arguments = arguments!["forecast", shared.package("demo"), "--input", operations(), "--horizon", "96"];
+    Outcome::of(command(arguments).args(["--context", "256"]).args(more))
+}
+
+fn it_forecasts_what_tract_forecasts(shared: &Shared) {
+    let tract = Printed::read(&forecast(shared, &["--provider", "tract"]).success());
+    for more in [&["--provider", "cpu"][..], &["--provider", "cpu", "--graph", "dense", "--threads", "1"]] {
+        let cpu = Printed::read(&forecast(shared, more).success());
+        assert_eq!((&cpu.names, &cpu.time), (&tract.names, &tract.time));
+        for (cpu, tract) in cpu.columns.iter().zip(&tract.columns) {
+            let size = tract.iter().fold(0.0_f64, |size, value| size.max(value.abs()));
+            assert!(largest_difference(cpu, tract) <= 1e-4 * size, "{cpu:?} {tract:?}");
+        }
+    }
+}
+
+fn it_is_what_auto_chooses(shared: &Shared) {
+    let (auto, cpu) = (forecast(shared, &[]), forecast(shared, &["--provider", "cpu"]));
+    assert_eq!(auto.stderr, "");
+    assert_eq!(auto.success(), cpu.success());
+    let report: Value = serde_json::from_str(&run(["providers", "--json"]).success()).unwrap();
+    assert_eq!(report[0]["availability"]["status"], "ready");
+}
+
+fn verify_covers_it(shared: &Shared) {
+    let printed = run(arguments!["verify", shared.package("demo"), "--json"]).success();
+    let report: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(report["passed"], true);
+    assert_eq!(report["skipped"], serde_json::json!([]));
+    for provider in ["cpu", "tract"] {
+        assert!(report["rows"].as_array().unwrap().iter().any(|row| row["provider"] == provider), "{provider}");
+    }
+}
+
+fn bench_and_run_work_on_it(shared: &Shared) {
+    let bench = arguments!["bench", shared.package("moe"), "--context", "16", "--horizon", "8", "--json"];
+    let printed = Outcome::of(command(bench).args(["--provider", "cpu", "--repeats", "1"])).success();
+    let report: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(report["provider"], "cpu");
+    assert!(report["prefill"]["roofline_ratio"].as_f64().unwrap() > 0.0);
+
+    let folder = tempdir().unwrap();
+    let [inputs, outputs] = ["in.safetensors", "out.safetensors"].map(|name| folder.path().join(name));
+    crate::raw_run::write_inputs(&inputs, 2, 7);
+    let printed = run(arguments![
+        "run", shared.package("moe"), "--inputs", inputs, "--outputs", outputs, "--provider", "cpu"
+    ]);
+    assert!(printed.success().contains("predictions.h64"));
+}

@@ -1,0 +1,91 @@
+//! `tmoe-export inspect`: what a package contains.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::json;
+use tmoe_onnx::Model;
+use tmoe_package::{Integrity, Package};
+
+use crate::Failure;
+
+/// Show what a package contains, and check its files
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Folder of the package
+    #[arg(value_name = "PACKAGE")]
+    package: PathBuf,
+    /// Check lengths only, not the sha256 of every file
+    #[arg(long)]
+    skip_hashes: bool,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let integrity = if arguments.skip_hashes { Integrity::Lengths } else { Integrity::Hashes };
+    let package = Package::open_with(&arguments.package, integrity)?;
+    let mut operators = BTreeMap::new();
+    for graph in &package.manifest().graphs {
+        let path = package.path(&graph.file);
+        let bytes = std::fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let stats = Model::decode(&bytes)
+            .and_then(|model| model.stats())
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        operators.insert(graph.op_set.name(), stats.nodes);
+    }
+    if arguments.json {
+        let report = json!({ "manifest": package.manifest(), "operators": operators });
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print(&package, &operators);
+    }
+    Ok(())
+}
+
+fn print(package: &Package, operators: &BTreeMap<&str, BTreeMap<String, usize>>) {
+    let manifest = package.manifest();
+    let config = &manifest.model;
+    println!("{}", package.folder().display());
+    println!(
+        "  model      {:.1} million parameters, {} layers, {} heads, hidden {}, {}",
+        config.parameter_count() as f64 / 1e6,
+        config.layers(),
+        config.heads(),
+        config.hidden_size(),
+        match config.expert_ffn() {
+            Some(_) => format!("{} experts, top-{}", config.experts(), config.top_k()),
+            None => "dense".to_owned(),
+        },
+    );
+    println!("  horizons   {:?}, context + horizon up to {}", manifest.horizons, config.max_positions());
+    println!(
+        "  precision  {}, predictions at {} position(s){}",
+        manifest.precision,
+        manifest.positions,
+        if manifest.with_loss { ", with losses" } else { "" },
+    );
+    println!("  written by {} {}, schema {}", manifest.tool.name, manifest.tool.version, manifest.schema);
+    println!("  source     sha256 {}", manifest.source.sha256);
+    for (name, file) in &manifest.files {
+        println!("  {name:<22} {:>14} bytes  sha256 {}", file.bytes, file.sha256);
+    }
+    for graph in &manifest.graphs {
+        let imports: Vec<String> = graph
+            .opset_imports
+            .iter()
+            .map(|(domain, version)| match domain.as_str() {
+                "" => format!("ai.onnx {version}"),
+                domain => format!("{domain} {version}"),
+            })
+            .collect();
+        println!("  graph {:<10} {} nodes, {}", graph.op_set, graph.nodes, imports.join(", "));
+        if let Some(counts) = operators.get(graph.op_set.name()) {
+            let mut counts: Vec<_> = counts.iter().collect();
+            counts.sort_by(|left, right| right.1.cmp(left.1).then(left.0.cmp(right.0)));
+            let counts: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
+            println!("    {}", counts.join(", "));
+        }
+    }
+}

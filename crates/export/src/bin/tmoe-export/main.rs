@@ -1,0 +1,45 @@
+//! `tmoe-export`: checkpoints to packages.
+
+mod init;
+mod inspect;
+mod interrupt;
+mod onnx;
+mod progress;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Time-MoE checkpoints to ONNX packages, without Python.
+#[derive(Parser)]
+#[command(name = "tmoe-export", version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Onnx(onnx::Arguments),
+    Init(init::Arguments),
+    Inspect(inspect::Arguments),
+}
+
+/// Why a command failed; its display is one line for the user.
+type Failure = Box<dyn Error>;
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Onnx(arguments) => onnx::run(&arguments),
+        Command::Init(arguments) => init::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Writes small valid inputs for every target to `corpus/`, made from the project's test data.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+
+use tmoe_model::Config;
+use tmoe_onnx::{ExternalLayout, F32, GraphBuilder, ModelMetadata, shape};
+use tmoe_package::{
+    CacheType, FileEntry, GraphEntry, Manifest, OpSet, Positions, Precision, Source, Tool, files, hash_bytes,
+};
+
+const GOLDENS: [&str; 4] = ["dense", "gelu-one-head", "moe", "moe-bf16"];
+
+/// Rows of the demo's table: the whole of it would slow every run down.
+const ROWS: usize = 30;
+
+const TIME_STAMPS: [&str; 10] = [
+    "2016-07-01",
+    "2016/7/1",
+    "2016.07.01",
+    "20160701",
+    "2016-07",
+    "2016/7/1 8:00",
+    "2016-07-01 00:00:00.123456789",
+    "2016-07-01 12:30:00 UTC",
+    "2016-07-01T00:00:00+02:00",
+    "2016-07-01t00:00:00-0530",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = fuzz.join("../..");
+    let seed = |target: &str, name: &str, bytes: &[u8]| {
+        let folder = fuzz.join("corpus").join(target);
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join(name), bytes)
+    };
+
+    for golden in GOLDENS {
+        let folder = root.join("tests/golden").join(golden);
+        let config = fs::read(folder.join("config.json"))?;
+        seed("config_json", golden, &config)?;
+        let manifest = manifest(Config::from_json_file(folder.join("config.json"))?);
+        seed("manifest_json", golden, manifest.to_json().as_bytes())?;
+        for file in ["model.safetensors", "golden.safetensors"] {
+            let bytes = fs::read(folder.join(file))?;
+            seed("safetensors_header", &format!("{golden}-{file}"), header(&bytes).ok_or("no header")?)?;
+        }
+    }
+    seed("onnx_model", "mlp", &model()?)?;
+
+    let table = fs::read_to_string(root.join("tools/demo/operations.csv"))?;
+    let rows: Vec<&str> = table.lines().take(ROWS).collect();
+    seed("csv_table", "operations", rows.join("\n").as_bytes())?;
+    seed("csv_table", "months", b"ds;a;b\r\n2023-11-30;1;\r\n2023-12-31;NaN;2\r\n2024-01-31;\"3\";4\r\n")?;
+    seed("csv_table", "offsets", b"time\ty\n2016-10-30T02:00+02:00\t1\n2016-10-30T02:00+01:00\t2e-3\n")?;
+    seed("csv_table", "steps", b"step,y\n10,1\n20,\n30,3\n")?;
+    for (index, text) in TIME_STAMPS.into_iter().enumerate() {
+        seed("time_stamp", &index.to_string(), text.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// The header's text without its length.
+fn header(file: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = file.split_first_chunk()?;
+    rest.get(..usize::try_from(u64::from_le_bytes(*length)).ok()?)
+}
+
+fn manifest(model: Config) -> Manifest {
+    let entry = || FileEntry { bytes: 4, sha256: hash_bytes(b"seed") };
+    let listed = [files::WEIGHTS, OpSet::Standard.file(), OpSet::Dense.file(), files::SELFTEST];
+    let graph = |op_set: OpSet| GraphEntry {
+        op_set,
+        file: op_set.file().to_owned(),
+        opset_imports: BTreeMap::from([(String::new(), 23)]),
+        cache: CacheType::Float32,
+        nodes: 100,
+    };
+    Manifest {
+        schema: Manifest::SCHEMA,
+        tool: Tool { name: "seeds".to_owned(), version: "0".to_owned() },
+        horizons: model.horizon_lengths().to_vec(),
+        model,
+        precision: Precision::Fp32,
+        positions: Positions::Last,
+        with_loss: false,
+        graphs: OpSet::ALL.map(graph).to_vec(),
+        files: listed.map(|name| (name.to_owned(), entry())).into(),
+        source: Source::new(BTreeMap::from([("model.safetensors".to_owned(), entry())])),
+    }
+}
+
+/// A graph with inline and external weights, an attribute and a constant.
+fn model() -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut layout = ExternalLayout::new("weights.bin");
+    let up = layout.reserve("up_proj", 8 * 4 * 4)?;
+    let mut g = GraphBuilder::new("mlp", 23);
+    let x = g.input::<F32>("x", shape!["batch", 8]);
+    let weight = g.external::<F32>("up_proj.weight", &[8, 4], up);
+    let h = g.matmul(x, weight);
+    let bias = g.const_tensor::<F32>(&[4], &[0.5, -1.0, 0.0, 2.0]);
+    let h = g.add(h, bias);
+    let y = g.softmax(h, -1);
+    g.output("y", y);
+    Ok(g.finish(ModelMetadata { producer_name: "seeds".into(), ..ModelMetadata::default() })?.encode())
+}

@@ -1,0 +1,195 @@
+//! Packages of the golden checkpoints, each exported once per process and only when something needs it.
+
+use std::collections::HashMap;
+use std::fs;
+use std::hash::Hash;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use half::f16;
+use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
+use tempfile::TempDir;
+use tmoe_export::{ExportOptions, Silent, export};
+use tmoe_model::{Checkpoint, FloatType, TensorName, TensorView as StoredTensor};
+use tmoe_package::{Package, Positions, Precision};
+use tmoe_runner::{Session, SessionOptions};
+
+use crate::golden::Golden;
+use crate::subject::Subject;
+
+/// How a checkpoint is exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Variant {
+    /// float32, predictions at every position, losses.
+    Full,
+    /// float32, predictions at the last position: what `tmoe-export onnx` writes when it is told nothing.
+    Last,
+    /// As [`Variant::Full`] with half precision weights.
+    Half,
+    /// As [`Variant::Full`], from a checkpoint whose weights were rounded to half precision before: computes what
+    /// [`Variant::Half`] should.
+    Rounded,
+}
+
+impl Variant {
+    /// Every variant.
+    pub const ALL: [Self; 4] = [Self::Full, Self::Last, Self::Half, Self::Rounded];
+
+    /// What tests call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Last => "last",
+            Self::Half => "fp16",
+            Self::Rounded => "rounded",
+        }
+    }
+
+    /// The options of the export.
+    pub fn options(self) -> ExportOptions {
+        let full = ExportOptions { positions: Positions::All, with_loss: true, ..ExportOptions::default() };
+        match self {
+            Self::Full | Self::Rounded => full,
+            Self::Last => ExportOptions::default(),
+            Self::Half => ExportOptions { precision: Precision::Fp16, ..full },
+        }
+    }
+}
+
+/// Exports and sessions, made when first asked for. The files live as long as this value.
+#[derive(Debug)]
+pub struct Packages {
+    folder: TempDir,
+    packages: Once<(&'static str, Variant), Package>,
+    sessions: Once<(&'static str, Variant, Subject), Arc<Session>>,
+}
+
+impl Packages {
+    /// None exported yet.
+    ///
+    /// # Errors
+    ///
+    /// When there is no place for temporary files.
+    pub fn new() -> std::io::Result<Self> {
+        Ok(Self { folder: TempDir::with_prefix("tmoe-suites-")?, packages: Once::new(), sessions: Once::new() })
+    }
+
+    /// The package of a checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// What the export says, to everyone who asks.
+    pub fn package(&self, golden: &Golden, variant: Variant) -> Result<Package, String> {
+        self.packages.get((golden.name(), variant), || {
+            let output = self.folder.path().join(format!("{}-{}", golden.name(), variant.name()));
+            if variant == Variant::Rounded {
+                let folder = output.with_extension("checkpoint");
+                write_rounded(golden, &folder)?;
+                let checkpoint = Checkpoint::open(folder).map_err(|error| error.to_string())?;
+                return export_package(&checkpoint, &output, variant.options());
+            }
+            export_package(golden.checkpoint(), &output, variant.options())
+        })
+    }
+
+    /// A session on the package of a checkpoint, shared by all who ask.
+    ///
+    /// # Errors
+    ///
+    /// What the export or the provider says.
+    pub fn session(&self, golden: &Golden, variant: Variant, subject: Subject) -> Result<Arc<Session>, String> {
+        self.sessions.get((golden.name(), variant, subject), || {
+            subject.open(&self.package(golden, variant)?).map(Arc::new)
+        })
+    }
+}
+
+/// Exports a checkpoint and opens the package, hashes checked.
+///
+/// # Errors
+///
+/// What the export says.
+pub fn export_package(
+    checkpoint: &Checkpoint,
+    output: &Path,
+    options: ExportOptions,
+) -> Result<Package, String> {
+    export(checkpoint, output, &options, &Silent, &AtomicBool::new(false)).map_err(|error| error.to_string())?;
+    Package::open(output).map_err(|error| error.to_string())
+}
+
+impl Subject {
+    /// Opens a session of this graph on this provider.
+    ///
+    /// # Errors
+    ///
+    /// What the provider says.
+    pub fn open(self, package: &Package) -> Result<Session, String> {
+        let options = SessionOptions {
+            provider: self.provider.into(),
+            graph: self.graph,
+            ..SessionOptions::default()
+        };
+        Session::open(package, &options).map_err(|error| error.to_string())
+    }
+}
+
+/// Writes the checkpoint with every weight that fp16 packages store in half precision rounded to it: matrices, but not
+/// embedding and router. All else stays as it is stored.
+fn write_rounded(golden: &Golden, folder: &Path) -> Result<(), String> {
+    let tensors: Vec<(StoredTensor<'_>, Dtype, Vec<u8>)> = golden
+        .checkpoint()
+        .tensors()
+        .map(|tensor| {
+            if !is_rounded(tensor.name(), tensor.shape()) {
+                let dtype = match tensor.float_type() {
+                    FloatType::F32 => Dtype::F32,
+                    FloatType::BF16 => Dtype::BF16,
+                    FloatType::F16 => Dtype::F16,
+                };
+                return Ok((tensor, dtype, tensor.bytes().to_vec()));
+            }
+            let mut values = vec![0.0; tensor.elements()];
+            tensor.copy_to_f32(&mut values).map_err(|error| error.to_string())?;
+            let bytes = values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect();
+            Ok((tensor, Dtype::F16, bytes))
+        })
+        .collect::<Result<_, String>>()?;
+    let views = tensors
+        .iter()
+        .map(|(tensor, dtype, bytes)| {
+            Ok((tensor.name().to_string(), TensorView::new(*dtype, tensor.shape().to_vec(), bytes)?))
+        })
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
+        .map_err(|error| error.to_string())?;
+    fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+    fs::write(folder.join("config.json"), golden.config().to_json()).map_err(|error| error.to_string())?;
+    serialize_to_file(views, None, &folder.join("model.safetensors")).map_err(|error| error.to_string())
+}
+
+fn is_rounded(name: TensorName, shape: &[usize]) -> bool {
+    let stays = [TensorName::Embed, TensorName::EmbedGate].contains(&name)
+        || matches!(name, TensorName::Router(_) | TensorName::SharedExpertGate(_));
+    shape.len() == 2 && !stays
+}
+
+/// Values by key, each made once however many threads ask for it. An error is kept too.
+#[derive(Debug)]
+struct Once<K, V> {
+    cells: Mutex<HashMap<K, Arc<OnceLock<Result<V, String>>>>>,
+}
+
+impl<K: Eq + Hash, V: Clone> Once<K, V> {
+    fn new() -> Self {
+        Self { cells: Mutex::new(HashMap::new()) }
+    }
+
+    fn get(&self, key: K, make: impl FnOnce() -> Result<V, String>) -> Result<V, String> {
+        let cell = {
+            let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(cells.entry(key).or_default())
+        };
+        cell.get_or_init(make).clone()
+    }
+}

@@ -1,0 +1,67 @@
+//! What is tested: each graph of a package on each provider.
+
+use std::fmt;
+
+use tmoe_package::OpSet;
+use tmoe_runner::{Availability, Provider};
+
+/// A graph on a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Subject {
+    /// What executes it.
+    pub provider: Provider,
+    /// Which graph.
+    pub graph: OpSet,
+}
+
+impl Subject {
+    /// The subject that is there on every machine, with the graph that is the model's plainest reading.
+    pub const REFERENCE: Self = Self { provider: Provider::Tract, graph: OpSet::Standard };
+
+    /// Every graph on every provider.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Provider::ALL
+            .into_iter()
+            .flat_map(|provider| OpSet::ALL.into_iter().map(move |graph| Self { provider, graph }))
+    }
+
+    /// Why this machine cannot run it, in a few words for the names of trials; `None` when it can.
+    pub fn missing(self) -> Option<&'static str> {
+        match self.provider.availability() {
+            Availability::Ready { .. } => None,
+            Availability::Missing { .. } => Some(match self.provider {
+                Provider::Cpu => "no ONNX Runtime",
+                _ => "provider not available",
+            }),
+        }
+    }
+
+    /// The known exception that a case of a checkpoint is on this subject.
+    pub fn exception(self, checkpoint: &str, case: &str) -> Option<&'static Exception> {
+        EXCEPTIONS.iter().find(|exception| {
+            exception.subject == self && exception.checkpoint == checkpoint && exception.case == case
+        })
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.provider, self.graph)
+    }
+}
+
+/// A case that is known to fail. It is run all the same, and when it passes, that is a failure: of this list.
+#[derive(Debug)]
+pub struct Exception {
+    /// Where.
+    pub subject: Subject,
+    /// Of which checkpoint.
+    pub checkpoint: &'static str,
+    /// Which case.
+    pub case: &'static str,
+    /// Why, and until when.
+    pub reason: &'static str,
+}
+
+/// Every case that is known to fail.
+pub const EXCEPTIONS: &[Exception] = &[];

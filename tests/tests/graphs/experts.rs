@@ -1,0 +1,55 @@
+//! Every expert of every layer is in every graph, and all graphs read the same bytes.
+
+use tmoe_package::OpSet;
+
+use crate::view::{Exported, Place};
+
+pub(crate) fn every_expert_is_used(exported: &Exported) {
+    let config = exported.config();
+    let (layers, experts) = if config.use_dense() { (0, 0) } else { (config.layers(), config.experts()) };
+    let (standard, dense) = (exported.graph(OpSet::Standard), exported.graph(OpSet::Dense));
+    for layer in 0..layers {
+        let stack = format!("layers.{layer}.ffn.experts");
+        let path = format!("/model/layers.{layer}/ffn_layer/experts");
+        for expert in 0..experts {
+            let gate_up = standard.products_of(&format!("{stack}.gate_up.weight.{expert}"));
+            assert_eq!(gate_up, [format!("{path}.{expert}/gate_up_proj/MatMul")]);
+            let down = standard.products_of(&format!("{stack}.down.weight.{expert}"));
+            assert_eq!(down, [format!("{path}.{expert}/down_proj/MatMul")]);
+        }
+        let gate_up = format!("{stack}.gate_up.weight");
+        let down = format!("{stack}.down.weight");
+        assert_eq!(dense.products_of(&gate_up), [format!("{path}/gate_up_proj/MatMul")]);
+        assert_eq!(dense.products_of(&down), [format!("{path}/down_proj/MatMul")]);
+        let (hidden, ffn) = (config.hidden_size() as i64, config.expert_ffn().unwrap_or(0) as i64);
+        assert_eq!(dense.initializer(&gate_up).dims, [experts as i64, hidden, 2 * ffn]);
+        assert_eq!(dense.initializer(&down).dims, [experts as i64, ffn, hidden]);
+    }
+    // Two products per expert, and each expert's result reaches the sum.
+    let in_experts = |op: &str| {
+        let nodes = standard.nodes().iter().filter(|node| node.name().contains("/experts."));
+        nodes.filter(|node| node.op_type() == op).count()
+    };
+    assert_eq!(in_experts("MatMul"), 2 * layers * experts);
+    assert_eq!(in_experts("ScatterND"), layers * experts);
+}
+
+pub(crate) fn experts_are_slices_of_the_stack(exported: &Exported) {
+    let config = exported.config();
+    if config.use_dense() {
+        return;
+    }
+    let (standard, dense) = (exported.graph(OpSet::Standard), exported.graph(OpSet::Dense));
+    let (single, stacked) = (standard.external(), dense.external());
+    for layer in 0..config.layers() {
+        for part in ["gate_up", "down"] {
+            let name = format!("layers.{layer}.ffn.experts.{part}.weight");
+            let stack = stacked[name.as_str()];
+            let length = stack.length / config.experts() as u64;
+            for expert in 0..config.experts() {
+                let expected = Place { offset: stack.offset + expert as u64 * length, length };
+                assert_eq!(single[format!("{name}.{expert}").as_str()], expected, "{name}.{expert}");
+            }
+        }
+    }
+}

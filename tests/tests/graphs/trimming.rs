@@ -1,0 +1,66 @@
+//! With predictions at the last position only, the last layer computes keys and values everywhere and everything else at
+//! one position.
+
+use tmoe_package::Positions;
+
+use crate::view::{Exported, Graph};
+
+pub(crate) fn positions(exported: &Exported) {
+    let config = exported.config();
+    let options = exported.variant.options();
+    // Losses need predictions everywhere.
+    let trimmed = options.positions == Positions::Last && !options.with_loss;
+    let (hidden, kv) = (config.hidden_size(), 2 * config.kv_width());
+    for graph in &exported.graphs {
+        for layer in 0..config.layers() {
+            let path = format!("/model/layers.{layer}");
+            let shape = |node: &str| graph.outputs_of(&format!("{path}/{node}"))[0];
+            let is_trimmed = trimmed && layer + 1 == config.layers();
+            let points = if is_trimmed { "1" } else { "sequence" };
+            if is_trimmed {
+                assert_eq!(shape("self_attn/q_proj/MatMul"), format!("float [batch, 1, {hidden}]"));
+                assert_eq!(shape("self_attn/kv_proj/MatMul"), format!("float [batch, sequence, {kv}]"));
+            } else {
+                assert_eq!(
+                    shape("self_attn/qkv_proj/MatMul"),
+                    format!("float [batch, sequence, {}]", hidden + kv)
+                );
+            }
+            assert_eq!(shape("self_attn/o_proj/MatMul"), format!("float [batch, {points}, {hidden}]"));
+            assert_eq!(feed_forward_points(exported, graph, layer), points, "{} {path}", graph.op_set);
+        }
+        let horizons: usize = config.horizon_lengths().iter().sum();
+        let points = if trimmed { "1" } else { "sequence" };
+        assert_eq!(
+            graph.outputs_of("/model/lm_heads/MatMul")[0],
+            format!("float [batch, {points}, {horizons}]")
+        );
+    }
+}
+
+/// Positions per series in the feed-forward network of a layer.
+fn feed_forward_points(exported: &Exported, graph: &Graph, layer: usize) -> &'static str {
+    let config = exported.config();
+    let path = format!("/model/layers.{layer}/ffn_layer");
+    let width = 2 * config.intermediate_size();
+    if config.use_dense() {
+        let found = graph.outputs_of(&format!("{path}/gate_up_proj/MatMul"))[0];
+        return ["1", "sequence"]
+            .into_iter()
+            .find(|points| found == format!("float [batch, {points}, {width}]"))
+            .unwrap_or_else(|| panic!("{path}: {found}"));
+    }
+    // Routing works on tokens, the positions of all series in one axis.
+    let found = [
+        graph.outputs_of(&format!("{path}/shared_expert/gate_up_proj/MatMul"))[0],
+        graph.outputs_of(&format!("{path}/router/MatMul"))[0],
+    ];
+    [("1", "batch"), ("sequence", "batch*sequence")]
+        .into_iter()
+        .find(|(_, tokens)| {
+            found
+                == [format!("float [{tokens}, {width}]"), format!("float [{tokens}, {}]", config.experts() + 1)]
+        })
+        .map(|(points, _)| points)
+        .unwrap_or_else(|| panic!("{path}: {found:?}"))
+}
