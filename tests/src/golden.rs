@@ -36,7 +36,8 @@ impl Golden {
     fn open(name: &'static str, folder: &str) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         let checkpoint = Checkpoint::open(&folder).unwrap_or_else(|error| panic!("{error}"));
-        let tensors = Tensor::read_all(folder.join("golden.safetensors")).unwrap_or_else(|error| panic!("{error}"));
+        let tensors =
+            Tensor::read_all(folder.join("golden.safetensors")).unwrap_or_else(|error| panic!("{error}"));
         Self { name, folder, checkpoint, tensors }
     }
 
@@ -73,7 +74,9 @@ impl Golden {
 
     /// A float32 matrix, such as a batch of series `[batch, points]`.
     pub fn matrix(&self, name: &str) -> Array2<f32> {
-        self.float(name).into_dimensionality().unwrap_or_else(|error| panic!("{}: `{name}`: {error}", self.name))
+        self.float(name)
+            .into_dimensionality()
+            .unwrap_or_else(|error| panic!("{}: `{name}`: {error}", self.name))
     }
 
     /// An int64 matrix, such as a mask.
@@ -92,7 +95,8 @@ impl Golden {
     /// the product with the head's weights of the checkpoint, in float64. The graphs do not output hidden states.
     pub fn predictions_of(&self, hidden_states: &str) -> Vec<(usize, Array3<f64>)> {
         let hidden = self.float(hidden_states).mapv(f64::from).into_dimensionality();
-        let hidden: Array3<f64> = hidden.unwrap_or_else(|error| panic!("{}: `{hidden_states}`: {error}", self.name));
+        let hidden: Array3<f64> =
+            hidden.unwrap_or_else(|error| panic!("{}: `{hidden_states}`: {error}", self.name));
         let heads = self.config().horizon_lengths().iter().enumerate();
         heads.map(|(head, &horizon)| (horizon, project(hidden.view(), &self.head(head)))).collect()
     }

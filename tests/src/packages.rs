@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::hash::Hash;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 use tmoe_export::{ExportOptions, Silent, export};
 use tmoe_model::{Checkpoint, FloatType, TensorName, TensorView as StoredTensor};
 use tmoe_package::{Package, Positions, Precision};
-use tmoe_runner::{Session, SessionOptions};
+use tmoe_runner::{ProviderOptions, Session, SessionOptions};
 
 use crate::golden::Golden;
 use crate::subject::Subject;
@@ -72,7 +73,11 @@ impl Packages {
     ///
     /// When there is no place for temporary files.
     pub fn new() -> std::io::Result<Self> {
-        Ok(Self { folder: TempDir::with_prefix("tmoe-suites-")?, packages: Once::new(), sessions: Once::new() })
+        Ok(Self {
+            folder: TempDir::with_prefix("tmoe-suites-")?,
+            packages: Once::new(),
+            sessions: Once::new(),
+        })
     }
 
     /// The package of a checkpoint.
@@ -98,7 +103,12 @@ impl Packages {
     /// # Errors
     ///
     /// What the export or the provider says.
-    pub fn session(&self, golden: &Golden, variant: Variant, subject: Subject) -> Result<Arc<Session>, String> {
+    pub fn session(
+        &self,
+        golden: &Golden,
+        variant: Variant,
+        subject: Subject,
+    ) -> Result<Arc<Session>, String> {
         self.sessions.get((golden.name(), variant, subject), || {
             subject.open(&self.package(golden, variant)?).map(Arc::new)
         })
@@ -115,7 +125,8 @@ pub fn export_package(
     output: &Path,
     options: ExportOptions,
 ) -> Result<Package, String> {
-    export(checkpoint, output, &options, &Silent, &AtomicBool::new(false)).map_err(|error| error.to_string())?;
+    export(checkpoint, output, &options, &Silent, &AtomicBool::new(false))
+        .map_err(|error| error.to_string())?;
     Package::open(output).map_err(|error| error.to_string())
 }
 
@@ -126,11 +137,9 @@ impl Subject {
     ///
     /// What the provider says.
     pub fn open(self, package: &Package) -> Result<Session, String> {
-        let options = SessionOptions {
-            provider: self.provider.into(),
-            graph: self.graph,
-            ..SessionOptions::default()
-        };
+        // Trials run side by side on models for which one thread is plenty.
+        let resources = ProviderOptions { threads: Some(NonZeroUsize::MIN), spinning: false };
+        let options = SessionOptions { provider: self.provider.into(), graph: self.graph, resources };
         Session::open(package, &options).map_err(|error| error.to_string())
     }
 }
@@ -177,8 +186,11 @@ fn is_rounded(name: TensorName, shape: &[usize]) -> bool {
 /// Values by key, each made once however many threads ask for it. An error is kept too.
 #[derive(Debug)]
 struct Once<K, V> {
-    cells: Mutex<HashMap<K, Arc<OnceLock<Result<V, String>>>>>,
+    cells: Mutex<HashMap<K, Cell<V>>>,
 }
+
+/// What was made, or why it could not be; empty while it is being made.
+type Cell<V> = Arc<OnceLock<Result<V, String>>>;
 
 impl<K: Eq + Hash, V: Clone> Once<K, V> {
     fn new() -> Self {

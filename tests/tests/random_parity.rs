@@ -98,9 +98,17 @@ fn configs() -> impl Strategy<Value = Config> {
 
 fn drawn() -> impl Strategy<Value = Drawn> {
     let export = (select(vec![Positions::All, Positions::Last]), any::<bool>(), any::<u64>());
-    (configs(), export, series()).prop_map(|(config, (positions, with_loss, seed), (series, mask, prefill))| {
-        Drawn { config, seed, positions, with_loss, series, mask, prefill }
-    })
+    (configs(), export, series()).prop_map(
+        |(config, (positions, with_loss, seed), (series, mask, prefill))| Drawn {
+            config,
+            seed,
+            positions,
+            with_loss,
+            series,
+            mask,
+            prefill,
+        },
+    )
 }
 
 /// Series of two passes with their mask: padded on the left, and with single points missing.
@@ -149,7 +157,9 @@ fn compare(drawn: &Drawn, subject: Subject) -> Result<(), String> {
                 .error(found.view(), TOLERANCE)
                 .map_err(|reason| format!("{pass}: {name}: {reason}"))?;
             if error > TOLERANCE.limit() {
-                return Err(format!("{pass}: {name}: the error is {error:.2e}, expected at most {TOLERANCE}"));
+                return Err(format!(
+                    "{pass}: {name}: the error is {error:.2e}, expected at most {TOLERANCE}"
+                ));
             }
         }
     }
@@ -162,11 +172,8 @@ fn package(drawn: &Drawn, folder: &TempDir) -> Result<Package, String> {
     random::write(&drawn.config, &options, &checkpoint, &mut |_| std::ops::ControlFlow::Continue(()))
         .map_err(|error| error.to_string())?;
     let checkpoint = Checkpoint::open(checkpoint).map_err(|error| error.to_string())?;
-    let options = ExportOptions {
-        positions: drawn.positions,
-        with_loss: drawn.with_loss,
-        ..ExportOptions::default()
-    };
+    let options =
+        ExportOptions { positions: drawn.positions, with_loss: drawn.with_loss, ..ExportOptions::default() };
     export_package(&checkpoint, &folder.path().join("package"), options)
 }
 

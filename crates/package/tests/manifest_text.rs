@@ -135,9 +135,22 @@ proptest! {
         for (index, value) in edits {
             let mut places = Vec::new();
             pointers(&document, "", &mut places);
-            *document.pointer_mut(index.get(&places)).unwrap() = value;
+            *document.pointer_mut(index.get::<String>(&places)).unwrap() = value;
         }
         check(&document.to_string())?;
+    }
+
+    #[test]
+    fn every_number_of_the_model_survives_being_written(
+        text in texts(), epsilon in 1e-12..1.0_f64, theta in 1.0..1e9_f64,
+    ) {
+        let mut document: Value = serde_json::from_str(&text).unwrap();
+        document["model"]["rms_norm_eps"] = json!(epsilon);
+        document["model"]["rope_theta"] = json!(theta);
+        let manifest = Manifest::from_json(&document.to_string()).unwrap();
+        prop_assert_eq!(manifest.model.rms_norm_eps(), epsilon);
+        prop_assert_eq!(manifest.model.rope_theta(), theta);
+        prop_assert_eq!(Manifest::from_json(&manifest.to_json()).unwrap(), manifest);
     }
 
     #[test]

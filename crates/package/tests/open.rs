@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tmoe_model::Config;
 use tmoe_package::{
-    CacheType, FileEntry, GraphEntry, Integrity, Manifest, ManifestError, OpSet, Package, PackageError, Positions,
-    Precision, Source, Tool, files, hash_bytes,
+    CacheType, FileEntry, GraphEntry, Integrity, Manifest, ManifestError, OpSet, Package, PackageError,
+    Positions, Precision, Source, Tool, files, hash_bytes,
 };
 
 /// A package whose files hold arbitrary bytes: opening does not look inside them.
@@ -23,10 +23,7 @@ fn package() -> TempDir {
     let mut entries = BTreeMap::new();
     for (name, bytes) in contents {
         fs::write(folder.path().join(name), &bytes).unwrap();
-        entries.insert(
-            name.to_owned(),
-            FileEntry { bytes: bytes.len() as u64, sha256: hash_bytes(&bytes) },
-        );
+        entries.insert(name.to_owned(), FileEntry { bytes: bytes.len() as u64, sha256: hash_bytes(&bytes) });
     }
     let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/gelu-one-head/config.json");
     let model = Config::from_json_file(golden).unwrap();
@@ -155,7 +152,9 @@ fn a_newer_schema_asks_for_an_update() {
     let folder = package();
     edit_manifest(folder.path(), |manifest| manifest["schema"] = json!(Manifest::SCHEMA + 1));
     let error = manifest_refusal(folder.path());
-    assert!(matches!(error, ManifestError::NewerSchema { found } if found == u64::from(Manifest::SCHEMA) + 1));
+    assert!(
+        matches!(error, ManifestError::NewerSchema { found } if found == u64::from(Manifest::SCHEMA) + 1)
+    );
     assert!(error.to_string().contains("update tmoe"), "{error}");
 }
 

@@ -12,7 +12,7 @@ use ndarray::{ArrayD, IxDyn};
 use tmoe_model::Config;
 
 use crate::error::Error;
-use crate::signature::{InputError, Signature, Sizes};
+use crate::signature::{Dim, InputError, Signature, Sizes};
 use crate::tensor::{ElementType, NamedTensors, Tensor};
 
 /// The name of the input that holds the points.
@@ -177,8 +177,13 @@ pub(crate) fn unused_inputs(
             name: port.name.clone(),
             expected: format!("{} {}", port.element_type, port.shape_text()),
         };
+        // A size that only such inputs have may be any: none is the least (a loss without weights).
+        let size = |dim: &Dim| match dim {
+            Dim::Symbol(name) => Some(sizes.get(name).unwrap_or(0)),
+            other => other.eval(sizes),
+        };
         let shape: Vec<usize> =
-            port.shape.iter().map(|dim| dim.eval(sizes)).collect::<Option<_>>().ok_or_else(missing)?;
+            port.shape.iter().map(size).collect::<Option<_>>().ok_or_else(missing)?;
         let tensor = match port.element_type {
             ElementType::F32 => Tensor::F32(ArrayD::zeros(IxDyn(&shape))),
             ElementType::I64 => Tensor::I64(ArrayD::zeros(IxDyn(&shape))),

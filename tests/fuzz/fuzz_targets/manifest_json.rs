@@ -13,7 +13,10 @@ fuzz_target!(|text: &str| {
             assert!(manifest.schema <= Manifest::SCHEMA);
             assert_eq!(manifest.horizons, manifest.model.horizon_lengths());
             for name in manifest.files.keys() {
-                assert!(Path::new(name).components().all(|part| matches!(part, Component::Normal(_))), "{name:?}");
+                assert!(
+                    Path::new(name).components().all(|part| matches!(part, Component::Normal(_))),
+                    "{name:?}"
+                );
             }
             for graph in &manifest.graphs {
                 assert!(manifest.files.contains_key(&graph.file));

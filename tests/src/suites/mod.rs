@@ -167,7 +167,8 @@ impl Task {
 /// The inputs of a pass over `series` `[batch, points]` as a package of the variant needs them: where there are losses,
 /// they have targets, which the predictions do not depend on.
 fn points(variant: Variant, series: &Array2<f32>) -> NamedTensors {
-    let mut inputs = NamedTensors::from([("input_ids".to_owned(), series.clone().insert_axis(Axis(2)).into())]);
+    let mut inputs =
+        NamedTensors::from([("input_ids".to_owned(), series.clone().insert_axis(Axis(2)).into())]);
     if variant.options().with_loss {
         inputs.insert("labels".to_owned(), Array2::<f32>::zeros(series.raw_dim()).into());
         inputs.insert("loss_masks".to_owned(), Array2::<f32>::zeros((series.nrows(), 0)).into());
@@ -210,4 +211,3 @@ fn cache_parts(golden: &Golden) -> impl Iterator<Item = String> {
 pub fn trial_name(subject: Subject, golden: &Golden, case: &Case) -> String {
     format!("{subject}/{}/{}", golden.name(), case.path())
 }
-

@@ -10,7 +10,8 @@ pub(super) fn cases(golden: &Golden) -> Vec<Case> {
     let predictions = golden.config().horizon_lengths().iter().map(|&horizon| {
         let name = format!("predictions.h{horizon}");
         let values = golden.float(&name).mapv(f64::from);
-        let values: Array3<f64> = values.into_dimensionality().unwrap_or_else(|error| panic!("{name}: {error}"));
+        let values: Array3<f64> =
+            values.into_dimensionality().unwrap_or_else(|error| panic!("{name}: {error}"));
         (horizon, values)
     });
     head_cases("", predictions.collect(), None, |variant| points(variant, &series))

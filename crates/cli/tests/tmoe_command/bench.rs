@@ -4,10 +4,14 @@ use serde_json::Value;
 
 use crate::outcome::Outcome;
 use crate::shared::Shared;
-use crate::{arguments, command};
+use crate::{arguments, command, run};
 
-pub(crate) const TESTS: &[(&str, crate::Test)] =
-    crate::tests![json_reports_every_figure, a_table_is_for_people, sizes_that_the_model_does_not_hold_are_refused];
+pub(crate) const TESTS: &[(&str, crate::Test)] = crate::tests![
+    json_reports_every_figure,
+    a_table_is_for_people,
+    sizes_that_the_model_does_not_hold_are_refused,
+    a_batch_that_no_memory_holds_is_refused,
+];
 
 fn bench(shared: &Shared, more: &[&str]) -> Outcome {
     let arguments = arguments!["bench", shared.package("moe"), "--provider", "tract", "--repeats", "2"];
@@ -20,7 +24,10 @@ fn json_reports_every_figure(shared: &Shared) {
         let report: Value = serde_json::from_str(&bench(shared, &sizes).success()).unwrap();
         assert_eq!(report["provider"], "tract");
         assert_eq!(report["graph"], graph);
-        assert_eq!((&report["batch"], &report["context"], &report["horizon"]), (&2.into(), &16.into(), &9.into()));
+        assert_eq!(
+            (&report["batch"], &report["context"], &report["horizon"]),
+            (&2.into(), &16.into(), &9.into())
+        );
         assert_eq!((&report["prefill"]["points"], &report["prefill"]["past"]), (&16.into(), &0.into()));
         assert_eq!((&report["decode"]["points"], &report["decode"]["past"]), (&64.into(), &16.into()));
         for pass in ["prefill", "decode"] {
@@ -37,7 +44,9 @@ fn json_reports_every_figure(shared: &Shared) {
 
 fn a_table_is_for_people(shared: &Shared) {
     let printed = bench(shared, &["--context", "16", "--horizon", "8"]).success();
-    for expected in ["tract standard", "prefill, 16 on 0", "decode, 64 on 16", "forecast of 8", "roofline ratio"] {
+    for expected in
+        ["tract standard", "prefill, 16 on 0", "decode, 64 on 16", "forecast of 8", "roofline ratio"]
+    {
         assert!(printed.contains(expected), "{expected} is missing in:\n{printed}");
     }
 }
@@ -46,6 +55,14 @@ fn sizes_that_the_model_does_not_hold_are_refused(shared: &Shared) {
     bench(shared, &["--context", "500", "--horizon", "13"]).failure(&["500", "13", "512"]);
     bench(shared, &["--context", "18446744073709551615"]).failure(&["512"]);
     for option in ["--batch", "--context", "--horizon", "--repeats"] {
-        bench(shared, &[option, "0"]).usage_error(&[option, "at least 1"]);
+        run(["bench", "package", option, "0"]).usage_error(&[option, "at least 1"]);
+    }
+}
+
+fn a_batch_that_no_memory_holds_is_refused(shared: &Shared) {
+    for batch in ["1000000000000", "18446744073709551615"] {
+        let outcome = bench(shared, &["--context", "8", "--horizon", "1", "--batch", batch]);
+        assert!(matches!(outcome.code, Some(1 | 2)) && outcome.stderr.starts_with("error: "), "{outcome:#?}");
+        assert!(outcome.stderr.contains(batch), "{outcome:#?}");
     }
 }

@@ -26,7 +26,7 @@ pub(crate) const TESTS: &[(&str, crate::Test)] = crate::tests![
     missing_points_are_no_obstacle,
     context_takes_the_newest_points_only,
     more_context_than_there_is_or_fits_is_cut,
-    a_series_without_values_is_named,
+    a_series_that_cannot_be_forecast_is_named,
     a_horizon_or_context_of_nothing_is_refused,
     a_horizon_beyond_the_model_is_refused_with_the_limit,
     a_reader_that_has_seen_enough_is_no_failure,
@@ -46,19 +46,36 @@ fn the_numbers_are_those_of_the_original_model(shared: &Shared) {
         let golden = shared.golden(name);
         let folder = tempdir().unwrap();
         let table = folder.path().join("table.csv");
-        let series: Vec<Vec<f32>> = golden.matrix("series").rows().into_iter().map(|row| row.to_vec()).collect();
+        let series: Vec<Vec<f32>> =
+            golden.matrix("series").rows().into_iter().map(|row| row.to_vec()).collect();
         write_columns(&table, &series);
         for graph in ["standard", "dense"] {
             for horizon in golden.suffixes("generate.") {
                 let report = json(run(arguments![
-                    "forecast", shared.package(name), "--input", table, "--horizon", horizon, "--normalize", "none",
-                    "--provider", "tract", "--graph", graph, "--json"
+                    "forecast",
+                    shared.package(name),
+                    "--input",
+                    table,
+                    "--horizon",
+                    horizon,
+                    "--normalize",
+                    "none",
+                    "--provider",
+                    "tract",
+                    "--graph",
+                    graph,
+                    "--json"
                 ]));
-                for (row, expected) in golden.matrix(&format!("generate.{horizon}")).rows().into_iter().enumerate() {
+                for (row, expected) in
+                    golden.matrix(&format!("generate.{horizon}")).rows().into_iter().enumerate()
+                {
                     let found = numbers(&report["series"][format!("s{row}")]);
                     let expected: Vec<f64> = expected.iter().map(|&value| f64::from(value)).collect();
                     let difference = largest_difference(&found, &expected);
-                    assert!(difference <= 1e-4, "{name}/{graph}: {difference:e} at horizon {horizon}, series {row}");
+                    assert!(
+                        difference <= 1e-4,
+                        "{name}/{graph}: {difference:e} at horizon {horizon}, series {row}"
+                    );
                 }
             }
         }
@@ -71,13 +88,16 @@ fn the_demo_s_sample_is_forecast_as_the_original_model_does(shared: &Shared) {
     let folder = tempdir().unwrap();
     let table = folder.path().join("table.csv");
     write_columns(&table, std::slice::from_ref(&series));
-    let arguments = arguments!["forecast", shared.package("demo"), "--input", table, "--horizon", "96", "--json"];
+    let arguments =
+        arguments!["forecast", shared.package("demo"), "--input", table, "--horizon", "96", "--json"];
     let report = json(Outcome::of(command(arguments).args(["--provider", "tract"])));
 
     let count = series.len() as f64;
     let mean = series.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
-    let deviation = (series.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>() / count).sqrt();
-    let expected: Vec<f64> = golden.matrix("sample.forecast.96").iter().map(|&value| f64::from(value)).collect();
+    let deviation =
+        (series.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>() / count).sqrt();
+    let expected: Vec<f64> =
+        golden.matrix("sample.forecast.96").iter().map(|&value| f64::from(value)).collect();
     let difference = largest_difference(&numbers(&report["series"]["s0"]), &expected) / deviation;
     assert!(difference <= 1e-4, "{difference:e} standard deviations");
 }
@@ -85,7 +105,8 @@ fn the_demo_s_sample_is_forecast_as_the_original_model_does(shared: &Shared) {
 fn half_precision_forecasts_nearly_the_same(shared: &Shared) {
     let forecast = |variant| {
         let package = shared.variant("moe", variant);
-        let arguments = arguments!["forecast", package, "--input", operations(), "--horizon", "8", "--context", "100"];
+        let arguments =
+            arguments!["forecast", package, "--input", operations(), "--horizon", "8", "--context", "100"];
         Printed::read(&Outcome::of(command(arguments).args(["--provider", "tract"])).success()).columns
     };
     for (half, single) in forecast(Variant::Half).iter().zip(&forecast(Variant::Full)) {
@@ -112,7 +133,8 @@ fn window_normalisation_follows_scale_and_offset(shared: &Shared) {
 }
 
 fn hourly_time_stamps_continue_under_the_same_header(shared: &Shared) {
-    let arguments = arguments!["forecast", shared.package("demo"), "--input", operations(), "--horizon", "30"];
+    let arguments =
+        arguments!["forecast", shared.package("demo"), "--input", operations(), "--horizon", "30"];
     let printed = Outcome::of(command(arguments).args(["--provider", "tract"])).success();
     let history = fs::read_to_string(operations()).unwrap();
     assert_eq!(printed.lines().next(), history.lines().next());
@@ -167,7 +189,8 @@ fn a_file_gets_what_standard_output_would_get(shared: &Shared) {
     let table = small_table(folder.path());
     for (format, name) in [(None, "forecast.csv"), (Some("--json"), "forecast.json")] {
         let forecast = || {
-            let arguments = arguments!["forecast", shared.package("dense"), "--input", table, "--horizon", "9"];
+            let arguments =
+                arguments!["forecast", shared.package("dense"), "--input", table, "--horizon", "9"];
             let mut command = command(arguments);
             command.args(["--provider", "tract"]).args(format);
             command
@@ -186,10 +209,15 @@ fn standard_input_is_a_table_too(shared: &Shared) {
     let table = small_table(folder.path());
     let package = shared.package("dense");
     let from_file =
-        run(arguments!["forecast", package, "--input", table, "--horizon", "3", "--provider", "tract"]).success();
+        run(arguments!["forecast", package, "--input", table, "--horizon", "3", "--provider", "tract"])
+            .success();
     let from_pipe = |text: &[u8]| {
         let mut command = command(arguments!["forecast", package, "--input", "-", "--horizon", "3"]);
-        command.args(["--provider", "tract"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(["--provider", "tract"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(text).unwrap();
         Outcome::from(child.wait_with_output().unwrap())
@@ -201,7 +229,8 @@ fn standard_input_is_a_table_too(shared: &Shared) {
 fn missing_points_are_no_obstacle(shared: &Shared) {
     let folder = tempdir().unwrap();
     let table = folder.path().join("table.csv");
-    fs::write(&table, "date,a,b,c\n2024-01-01,,1,1\n2024-01-02,2,,2\n2024-01-03,3,3,\n2024-01-04,4,NaN,\n").unwrap();
+    fs::write(&table, "date,a,b,c\n2024-01-01,,1,1\n2024-01-02,2,,2\n2024-01-03,3,3,\n2024-01-04,4,NaN,\n")
+        .unwrap();
     let arguments = arguments!["forecast", shared.package("moe"), "--input", table, "--horizon", "5"];
     let printed = Printed::read(&Outcome::of(command(arguments).args(["--provider", "tract"])).success());
     assert_eq!(printed.time[0], "2024-01-05");
@@ -225,7 +254,8 @@ fn context_takes_the_newest_points_only(shared: &Shared) {
 
 fn more_context_than_there_is_or_fits_is_cut(shared: &Shared) {
     let forecast = |context: &[&str]| {
-        let arguments = arguments!["forecast", shared.package("dense"), "--input", operations(), "--horizon", "8"];
+        let arguments =
+            arguments!["forecast", shared.package("dense"), "--input", operations(), "--horizon", "8"];
         Outcome::of(command(arguments).args(["--provider", "tract"]).args(context)).success()
     };
     // The model holds 256 points.
@@ -233,19 +263,24 @@ fn more_context_than_there_is_or_fits_is_cut(shared: &Shared) {
     assert_eq!(forecast(&[]), forecast(&["--context", "248"]));
 }
 
-fn a_series_without_values_is_named(shared: &Shared) {
+fn a_series_that_cannot_be_forecast_is_named(shared: &Shared) {
     let folder = tempdir().unwrap();
     let table = folder.path().join("table.csv");
-    fs::write(&table, "full,hollow\n1,\n2,\n").unwrap();
-    run(arguments!["forecast", shared.package("dense"), "--input", table, "--horizon", "5"]).failure(&["hollow"]);
+    for (cell, fact) in [("", "missing"), ("1e300", "1e300")] {
+        fs::write(&table, format!("good,bad\n1,\n2,{cell}\n")).unwrap();
+        let arguments = arguments!["forecast", shared.package("dense"), "--input", table, "--horizon", "5"];
+        Outcome::of(command(arguments).args(["--provider", "tract"])).failure(&["`bad`", fact]);
+    }
 }
 
 fn a_horizon_or_context_of_nothing_is_refused(shared: &Shared) {
     let folder = tempdir().unwrap();
     for table in [small_table(folder.path()), operations()] {
-        let arguments = arguments!["forecast", shared.package("dense"), "--provider", "tract", "--input", table];
-        Outcome::of(command(arguments).args(["--horizon", "0"])).failure(&["horizon is 0"]);
-        Outcome::of(command(arguments).args(["--horizon", "5", "--context", "0"])).failure(&["context is 0"]);
+        let arguments =
+            arguments!["forecast", shared.package("dense"), "--provider", "tract", "--input", table];
+        Outcome::of(command(&arguments).args(["--horizon", "0"])).failure(&["horizon is 0"]);
+        Outcome::of(command(&arguments).args(["--horizon", "5", "--context", "0"]))
+            .failure(&["context is 0"]);
     }
 }
 
@@ -256,20 +291,24 @@ fn a_horizon_beyond_the_model_is_refused_with_the_limit(shared: &Shared) {
     write_columns(&plain, &[vec![1.0, 2.0, 4.0]]);
     for table in [plain, operations()] {
         for horizon in ["256", "1000000", "9000000000000000", "18446744073709551615"] {
-            let arguments = arguments!["forecast", shared.package("dense"), "--input", table, "--output", output];
+            let arguments =
+                arguments!["forecast", shared.package("dense"), "--input", table, "--output", output];
             let outcome = Outcome::of(command(arguments).args(["--provider", "tract", "--horizon", horizon]));
             outcome.failure(&[horizon, "256", "at most 255"]);
         }
     }
     assert_eq!(entries(folder.path()), ["plain.csv"]);
-    let arguments = arguments!["forecast", shared.package("dense"), "--input", operations(), "--horizon", "255"];
+    let arguments =
+        arguments!["forecast", shared.package("dense"), "--input", operations(), "--horizon", "255"];
     Outcome::of(command(arguments).args(["--provider", "tract"])).success();
 }
 
 fn a_reader_that_has_seen_enough_is_no_failure(shared: &Shared) {
     for format in [None, Some("--json")] {
-        let arguments = arguments!["forecast", shared.package("dense"), "--input", operations(), "--horizon", "200"];
-        let outcome = crate::outcome::without_a_reader(command(arguments).args(["--provider", "tract"]).args(format));
+        let arguments =
+            arguments!["forecast", shared.package("dense"), "--input", operations(), "--horizon", "200"];
+        let outcome =
+            crate::outcome::without_a_reader(command(arguments).args(["--provider", "tract"]).args(format));
         assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
     }
 }

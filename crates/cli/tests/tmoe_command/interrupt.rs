@@ -22,11 +22,9 @@ fn an_interrupted_forecast_leaves_nothing(shared: &Shared) {
     for wait in [1, 2, 4, 8, 16].map(|quarters| Duration::from_millis(250 * quarters)) {
         let mut forecast = command(arguments!["forecast", package, "--input", table, "--output", output]);
         let begin = Instant::now();
-        let outcome = interrupted(
-            forecast.args(["--horizon", "96", "--provider", "tract"]),
-            "INT",
-            || begin.elapsed() > wait,
-        );
+        let outcome = interrupted(forecast.args(["--horizon", "96", "--provider", "tract"]), "INT", || {
+            begin.elapsed() > wait
+        });
         assert_ne!(outcome.code, Some(0), "the forecast ended before its signal came");
         assert_eq!(entries(folder.path()), ["table.csv"]);
         if outcome.code.is_some() {

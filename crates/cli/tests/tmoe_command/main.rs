@@ -51,7 +51,7 @@ fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Outcome {
 /// Arguments of different types as one list.
 macro_rules! arguments {
     ($($argument:expr),* $(,)?) => {
-        [$(std::ffi::OsStr::new(&$argument)),*]
+        [$(std::ffi::OsStr::new(&$argument).to_owned()),*]
     };
 }
 use arguments;

@@ -15,7 +15,8 @@ pub(crate) const TESTS: &[(&str, crate::Test)] = crate::tests![
 ];
 
 fn forecast(shared: &Shared, more: &[&str]) -> Outcome {
-    let arguments = arguments!["forecast", shared.package("demo"), "--input", operations(), "--horizon", "96"];
+    let arguments =
+        arguments!["forecast", shared.package("demo"), "--input", operations(), "--horizon", "96"];
     Outcome::of(command(arguments).args(["--context", "256"]).args(more))
 }
 
@@ -45,7 +46,10 @@ fn verify_covers_it(shared: &Shared) {
     assert_eq!(report["passed"], true);
     assert_eq!(report["skipped"], serde_json::json!([]));
     for provider in ["cpu", "tract"] {
-        assert!(report["rows"].as_array().unwrap().iter().any(|row| row["provider"] == provider), "{provider}");
+        assert!(
+            report["rows"].as_array().unwrap().iter().any(|row| row["provider"] == provider),
+            "{provider}"
+        );
     }
 }
 
@@ -60,7 +64,14 @@ fn bench_and_run_work_on_it(shared: &Shared) {
     let [inputs, outputs] = ["in.safetensors", "out.safetensors"].map(|name| folder.path().join(name));
     crate::raw_run::write_inputs(&inputs, 2, 7);
     let printed = run(arguments![
-        "run", shared.package("moe"), "--inputs", inputs, "--outputs", outputs, "--provider", "cpu"
+        "run",
+        shared.package("moe"),
+        "--inputs",
+        inputs,
+        "--outputs",
+        outputs,
+        "--provider",
+        "cpu"
     ]);
     assert!(printed.success().contains("predictions.h64"));
 }

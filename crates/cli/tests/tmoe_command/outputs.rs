@@ -20,7 +20,13 @@ pub(crate) const TESTS: &[(&str, crate::Test)] = crate::tests![
 ];
 
 /// `tmoe forecast` on tract with its result going to `option`, a path.
-fn forecast(program: &mut std::process::Command, shared: &Shared, folder: &Path, option: &str, path: &Path) -> Outcome {
+fn forecast(
+    program: &mut std::process::Command,
+    shared: &Shared,
+    folder: &Path,
+    option: &str,
+    path: &Path,
+) -> Outcome {
     program.args(arguments!["forecast", shared.package("dense"), "--input", folder.join("table.csv")]);
     program.args(["--horizon", "5", "--provider", "tract", option]).arg(path);
     Outcome::of(program)
@@ -63,7 +69,7 @@ fn what_exists_is_kept_and_force_replaces_it(shared: &Shared) {
     }
 
     // `--force` stands after the other arguments.
-    let force = |first: Outcome, arguments: &[&std::ffi::OsStr]| {
+    let force = |first: Outcome, arguments: &[std::ffi::OsString]| {
         assert_eq!(first.code, Some(1));
         Outcome::of(command(arguments).args(["--provider", "tract", "--force"])).success();
     };
@@ -91,11 +97,23 @@ fn a_folder_is_never_replaced(shared: &Shared) {
         fs::create_dir(path.join(name)).unwrap();
     }
     let mut forced = tmoe();
-    forced.args(arguments!["forecast", shared.package("dense"), "--input", path.join("table.csv"), "--force"]);
+    forced.args(arguments![
+        "forecast",
+        shared.package("dense"),
+        "--input",
+        path.join("table.csv"),
+        "--force"
+    ]);
     forced.args(["--horizon", "5", "--provider", "tract", "--output"]).arg(path.join("folder"));
     Outcome::of(&mut forced).failure(&["folder", "is a folder"]);
     let mut forced = tmoe();
-    forced.args(arguments!["run", shared.package("dense"), "--inputs", path.join("inputs.safetensors"), "--force"]);
+    forced.args(arguments![
+        "run",
+        shared.package("dense"),
+        "--inputs",
+        path.join("inputs.safetensors"),
+        "--force"
+    ]);
     forced.args(["--provider", "tract", "--outputs"]).arg(path.join("folder"));
     Outcome::of(&mut forced).failure(&["cannot write", "folder"]);
     let outcome = forecast(&mut tmoe(), shared, path, "--plot", &path.join("folder.svg"));
@@ -112,13 +130,17 @@ fn a_place_that_cannot_be_written_is_named(shared: &Shared) {
         places.push("/proc".into());
     }
     for place in places {
-        let (csv, svg, tensors) = (place.join("out.csv"), place.join("out.svg"), place.join("out.safetensors"));
+        let (csv, svg, tensors) =
+            (place.join("out.csv"), place.join("out.svg"), place.join("out.safetensors"));
         forecast(&mut tmoe(), shared, path, "--output", &csv).failure(&[csv.to_str().unwrap()]);
         raw(&mut tmoe(), shared, path, &tensors).failure(&[tensors.to_str().unwrap()]);
         // The forecast itself was printed before.
         let outcome = forecast(&mut tmoe(), shared, path, "--plot", &svg);
         assert_eq!(outcome.code, Some(1), "{outcome:?}");
-        assert!(outcome.stderr.starts_with("error: ") && outcome.stderr.contains(svg.to_str().unwrap()), "{outcome:?}");
+        assert!(
+            outcome.stderr.starts_with("error: ") && outcome.stderr.contains(svg.to_str().unwrap()),
+            "{outcome:?}"
+        );
         assert_eq!(entries(path), BEFORE);
     }
 }
@@ -132,8 +154,10 @@ fn a_full_disk_leaves_nothing(shared: &Shared) {
     // Exported before the disk is full.
     shared.package("dense");
     let full = || on_a_full_disk(crate::PROGRAM, 0);
-    forecast(&mut full(), shared, path, "--output", &path.join("out.csv")).failure(&["out.csv", "nothing was written"]);
-    raw(&mut full(), shared, path, &path.join("out.safetensors")).failure(&["cannot write", "out.safetensors"]);
+    forecast(&mut full(), shared, path, "--output", &path.join("out.csv"))
+        .failure(&["out.csv", "nothing was written"]);
+    raw(&mut full(), shared, path, &path.join("out.safetensors"))
+        .failure(&["cannot write", "out.safetensors"]);
     for plot in ["out.svg", "out.png"] {
         let outcome = forecast(&mut full(), shared, path, "--plot", &path.join(plot));
         assert_eq!(outcome.code, Some(1), "{outcome:?}");

@@ -18,8 +18,20 @@ fn pictures_are_written_beside_the_forecast(shared: &Shared) {
     let folder = tempdir().unwrap();
     let [csv, svg, png] = ["forecast.csv", "plot.svg", "plot.PNG"].map(|name| folder.path().join(name));
     let printed = run(arguments![
-        "forecast", shared.package("dense"), "--input", operations(), "--horizon", "24", "--provider", "tract",
-        "--output", csv, "--plot", svg, "--plot", png
+        "forecast",
+        shared.package("dense"),
+        "--input",
+        operations(),
+        "--horizon",
+        "24",
+        "--provider",
+        "tract",
+        "--output",
+        csv,
+        "--plot",
+        svg,
+        "--plot",
+        png
     ]);
     assert_eq!(printed.success(), "");
     assert_eq!(entries(folder.path()), ["forecast.csv", "plot.PNG", "plot.svg"]);
@@ -41,7 +53,16 @@ fn a_picture_of_another_format_is_refused_before_any_work(shared: &Shared) {
     for name in ["plot.pdf", "plot", "svg"] {
         let (csv, plot) = (folder.path().join("forecast.csv"), folder.path().join(name));
         let outcome = run(arguments![
-            "forecast", shared.package("dense"), "--input", table, "--horizon", "5", "--output", csv, "--plot", plot
+            "forecast",
+            shared.package("dense"),
+            "--input",
+            table,
+            "--horizon",
+            "5",
+            "--output",
+            csv,
+            "--plot",
+            plot
         ]);
         outcome.failure(&[name, ".svg or .png"]);
         assert_eq!(entries(folder.path()), ["table.csv"]);

@@ -21,7 +21,8 @@ fn every_provider_is_listed_with_its_state(_: &Shared) {
     let printed = run(["providers"]).success();
     assert!(printed.contains("cpu ") && printed.contains("tract "), "{printed}");
     let report: Value = serde_json::from_str(&run(["providers", "--json"]).success()).unwrap();
-    let names: Vec<&str> = report.as_array().unwrap().iter().map(|row| row["provider"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        report.as_array().unwrap().iter().map(|row| row["provider"].as_str().unwrap()).collect();
     assert_eq!(names, ["cpu", "tract"]);
     assert_eq!(report[1]["availability"]["status"], "ready");
 }

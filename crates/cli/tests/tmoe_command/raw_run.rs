@@ -49,14 +49,16 @@ fn the_outputs_are_those_of_the_original_model(shared: &Shared) {
         write(&inputs, [("input_ids", golden.matrix("series").insert_axis(Axis(2)).into())]);
         let package = shared.variant(name, Variant::Full);
         for graph in ["standard", "dense"] {
-            let arguments = arguments!["run", package, "--inputs", inputs, "--outputs", outputs, "--graph", graph];
+            let arguments =
+                arguments!["run", package, "--inputs", inputs, "--outputs", outputs, "--graph", graph];
             // The losses need inputs of their own, which have no defaults.
             let outcome = Outcome::of(command(arguments).args(["--provider", "tract"]));
             outcome.failure(&["labels"]);
         }
         let package = shared.package(name);
         for graph in ["standard", "dense"] {
-            let arguments = arguments!["run", package, "--inputs", inputs, "--outputs", outputs, "--graph", graph];
+            let arguments =
+                arguments!["run", package, "--inputs", inputs, "--outputs", outputs, "--graph", graph];
             let printed = Outcome::of(command(arguments).args(["--provider", "tract", "--force"])).success();
             let found = Tensor::read_all(&outputs).unwrap();
             assert_eq!(printed.lines().count(), found.len());
@@ -104,7 +106,8 @@ fn json_lists_every_output_with_its_shape(shared: &Shared) {
     let folder = tempdir().unwrap();
     let [inputs, outputs] = ["in.safetensors", "out.safetensors"].map(|name| folder.path().join(name));
     write_inputs(&inputs, 2, 7);
-    let arguments = arguments!["run", shared.package("moe-gqa"), "--inputs", inputs, "--outputs", outputs, "--json"];
+    let arguments =
+        arguments!["run", shared.package("moe-gqa"), "--inputs", inputs, "--outputs", outputs, "--json"];
     let printed = Outcome::of(command(arguments).args(["--provider", "tract"])).success();
     let report: Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(report["provider"], "tract");
@@ -149,7 +152,8 @@ fn a_file_that_holds_no_tensors_is_named(shared: &Shared) {
     let folder = tempdir().unwrap();
     let [inputs, outputs] = ["in.safetensors", "out.safetensors"].map(|name| folder.path().join(name));
     let refused = |facts: &[&str]| {
-        run(arguments!["run", shared.package("dense"), "--inputs", inputs, "--outputs", outputs]).failure(facts);
+        run(arguments!["run", shared.package("dense"), "--inputs", inputs, "--outputs", outputs])
+            .failure(facts);
         assert!(!outputs.exists());
     };
     refused(&["cannot read", "in.safetensors"]);

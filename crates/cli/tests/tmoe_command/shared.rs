@@ -14,7 +14,8 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new() -> Self {
-        let packages = Packages::new().unwrap_or_else(|error| panic!("cannot make a temporary folder: {error}"));
+        let packages =
+            Packages::new().unwrap_or_else(|error| panic!("cannot make a temporary folder: {error}"));
         Self { packages, goldens: Golden::all() }
     }
 
@@ -91,5 +92,8 @@ impl Printed {
 pub(crate) fn largest_difference(found: &[f64], expected: &[f64]) -> f64 {
     assert_eq!(found.len(), expected.len());
     let differences = found.iter().zip(expected).map(|(found, expected)| (found - expected).abs());
-    differences.fold(0.0, |largest, difference| if difference > largest || difference.is_nan() { difference } else { largest })
+    differences.fold(
+        0.0,
+        |largest, difference| if difference > largest || difference.is_nan() { difference } else { largest },
+    )
 }

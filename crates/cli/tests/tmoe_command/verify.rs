@@ -73,7 +73,11 @@ fn a_package_that_computes_something_else_fails(shared: &Shared) {
 
     let outcome = run(arguments!["verify", package, "--providers", "tract"]);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(1), ""));
-    assert!(outcome.stdout.contains("FAILED") && outcome.stdout.contains("comparisons failed"), "{}", outcome.stdout);
+    assert!(
+        outcome.stdout.contains("FAILED") && outcome.stdout.contains("comparisons failed"),
+        "{}",
+        outcome.stdout
+    );
     let outcome = run(arguments!["verify", package, "--providers", "tract", "--json"]);
     assert_eq!(outcome.code, Some(1));
     let report: Value = serde_json::from_str(&outcome.stdout).unwrap();

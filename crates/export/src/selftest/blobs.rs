@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use half::f16;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
@@ -51,7 +52,7 @@ impl<'a> BlobReader<'a> {
                 };
                 let tensor = tract_onnx::prelude::tract_ndarray::ArrayD::from_shape_vec(shape, elements)
                     .map_err(|error| self_test_error("weights", error))?;
-                values.insert(name, Tensor::from(tensor));
+                values.insert(name, Arc::new(Tensor::from(tensor)));
             }
         }
         Ok(values)

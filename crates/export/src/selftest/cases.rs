@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 use tmoe_model::Config;
@@ -82,12 +83,12 @@ fn case(
     let series = ndarray::Array3::from_shape_fn((BATCH, points, 1), |(row, point, _)| {
         real(row, point) * series(row, first + point)
     });
-    values.insert("input_ids".into(), Tensor::from(series.into_dyn()));
+    values.insert("input_ids".into(), shared(series.into_dyn()));
     if continues.is_none() {
         for layer in 0..config.layers() {
             for part in ["key", "value"] {
                 let empty = ndarray::Array4::<f32>::zeros((BATCH, config.kv_heads(), 0, config.head_dim()));
-                values.insert(format!("past_key_values.{layer}.{part}"), Tensor::from(empty.into_dyn()));
+                values.insert(format!("past_key_values.{layer}.{part}"), shared(empty.into_dyn()));
             }
         }
     }
@@ -98,11 +99,15 @@ fn case(
         let weights = ndarray::Array2::from_shape_fn((BATCH, points), |(row, point)| {
             if point % 5 == 4 { 0.0 } else { real(row, point) }
         });
-        values.insert("labels".into(), Tensor::from(labels.into_dyn()));
-        values.insert("loss_masks".into(), Tensor::from(weights.into_dyn()));
+        values.insert("labels".into(), shared(labels.into_dyn()));
+        values.insert("loss_masks".into(), shared(weights.into_dyn()));
     }
-    values.insert("attention_mask".into(), Tensor::from(mask.into_dyn()));
+    values.insert("attention_mask".into(), shared(mask.into_dyn()));
     Case { name, continues, masked, values }
+}
+
+fn shared(array: impl Into<Tensor>) -> Arc<Tensor> {
+    Arc::new(array.into())
 }
 
 /// A point of a test series: two periods, a trend, and a little that no period explains.
@@ -121,7 +126,7 @@ pub(super) fn write(
     options: GraphOptions,
     path: &Path,
 ) -> Result<(), ExportError> {
-    let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
+    let mut tensors: BTreeMap<String, Arc<Tensor>> = BTreeMap::new();
     for mut case in cases {
         for name in inputs(config, options) {
             if let Some(tensor) = case.values.remove(&name) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tmoe_onnx::Model;
 use tract_onnx::prelude::{
-    Framework, InferenceModelExt, IntoRunnable, IntoTensor, TVec, TractResult, TypedRunnableModel,
+    Framework, InferenceModelExt, IntoArcTensor, IntoRunnable, IntoTValue, TVec, TractResult, TypedRunnableModel,
 };
 
 use super::Values;
@@ -42,14 +42,14 @@ impl Program {
             .inputs
             .iter()
             .map(|name| match values.get(name).or_else(|| weights.get(name)) {
-                Some(tensor) => Ok(tensor.clone().into()),
+                Some(tensor) => Ok(Arc::clone(tensor).into_tvalue()),
                 None => Err(self_test_error(&self.name, format!("no value for the input {name}"))),
             })
             .collect::<Result<TVec<_>, _>>()?;
         let outputs =
             self.plan.run(inputs).map_err(|error| self_test_error(&self.name, format!("{error:#}")))?;
         for (name, value) in self.outputs.iter().zip(outputs) {
-            values.insert(name.clone(), value.into_tensor());
+            values.insert(name.clone(), value.into_arc_tensor());
         }
         Ok(())
     }

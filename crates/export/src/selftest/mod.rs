@@ -11,6 +11,7 @@ mod programs;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use tmoe_model::Config;
 use tmoe_onnx::ExternalRef;
@@ -24,8 +25,8 @@ use crate::lower::GraphOptions;
 use crate::progress::{Progress, Stage};
 use crate::weights::{LayerBlobs, ProjectionBlobs, WeightLayout};
 
-/// Values of one case, by the names that the programs use.
-type Values = BTreeMap<String, Tensor>;
+/// Values of one case, by the names that the programs use; shared, since weights serve every case.
+type Values = BTreeMap<String, Arc<Tensor>>;
 
 /// Runs all cases and writes inputs and outputs to `path`.
 pub(crate) fn write_selftest(

@@ -63,7 +63,10 @@ fn another_model_s_checkpoint_is_told_by_its_model_type() {
 
 #[test]
 fn a_folder_without_a_configuration_or_without_weights_says_which_file_it_lacks() {
-    refused(|checkpoint| fs::remove_file(checkpoint.join("config.json")).unwrap(), &["checkpoint", "config.json"]);
+    refused(
+        |checkpoint| fs::remove_file(checkpoint.join("config.json")).unwrap(),
+        &["checkpoint", "config.json"],
+    );
     refused(
         |checkpoint| fs::remove_file(checkpoint.join("model.safetensors")).unwrap(),
         &["checkpoint", "model.safetensors"],
@@ -76,7 +79,10 @@ fn a_configuration_that_contradicts_itself_names_the_field() {
         move |checkpoint: &Path| edit_config(checkpoint, |config| config[field] = value)
     };
     refused(set("hidden_act", json!("mish")), &["config.json", "hidden_act", "\"mish\"", "silu"]);
-    refused(set("num_attention_heads", json!(5)), &["config.json", "hidden_size 32", "num_attention_heads 5"]);
+    refused(
+        set("num_attention_heads", json!(5)),
+        &["config.json", "hidden_size 32", "num_attention_heads 5"],
+    );
     refused(set("num_experts_per_tok", json!(9)), &["config.json", "num_experts_per_tok is 9", "8"]);
     refused(set("horizon_lengths", json!([])), &["config.json", "horizon_lengths is empty"]);
     refused(set("horizon_lengths", json!([8, 1])), &["config.json", "horizon_lengths", "ascending"]);
@@ -133,9 +139,13 @@ fn a_missing_shard_is_named() {
 
 #[test]
 fn weights_that_are_not_finite_are_named_with_their_place() {
-    for tensor in [Q, EXPERT, "model.embed_layer.emb_layer.weight", "model.norm.weight", "lm_heads.3.out_layer.weight"]
+    for tensor in
+        [Q, EXPERT, "model.embed_layer.emb_layer.weight", "model.norm.weight", "lm_heads.3.out_layer.weight"]
     {
-        refused(|checkpoint| set_weight(checkpoint, tensor, 7, f32::NAN), &["model.safetensors", tensor, "NaN", "7"]);
+        refused(
+            |checkpoint| set_weight(checkpoint, tensor, 7, f32::NAN),
+            &["model.safetensors", tensor, "NaN", "7"],
+        );
     }
     let infinite = |checkpoint: &Path| set_weight(checkpoint, EXPERT, 0, f32::NEG_INFINITY);
     refused(infinite, &["model.safetensors", EXPERT, "-inf"]);

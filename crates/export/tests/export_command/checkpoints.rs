@@ -87,7 +87,8 @@ fn header(bytes: &[u8]) -> (Map<String, Value>, usize) {
 
 /// Writes the configuration of a model whose export takes long enough to be stopped on the way: 9 million parameters.
 pub(crate) fn moderate_config(parent: &Path) -> PathBuf {
-    let mut config: Value = serde_json::from_slice(&fs::read(golden("moe").join("config.json")).unwrap()).unwrap();
+    let mut config: Value =
+        serde_json::from_slice(&fs::read(golden("moe").join("config.json")).unwrap()).unwrap();
     config["hidden_size"] = json!(128);
     config["intermediate_size"] = json!(512);
     config["num_hidden_layers"] = json!(8);

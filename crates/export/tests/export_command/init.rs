@@ -32,14 +32,17 @@ fn equal_seeds_give_equal_files_and_other_seeds_others() {
 #[test]
 fn every_type_of_weights_is_written_and_can_be_exported() {
     let folder = tempdir().unwrap();
-    for (dtype, stored, torch) in [("f32", "F32", "float32"), ("bf16", "BF16", "bfloat16"), ("f16", "F16", "float16")] {
+    for (dtype, stored, torch) in
+        [("f32", "F32", "float32"), ("bf16", "BF16", "bfloat16"), ("f16", "F16", "float16")]
+    {
         let checkpoint = folder.path().join(dtype);
         run(arguments!["init", "--preset", "tiny", "--dtype", dtype, "--output", checkpoint]).success();
         assert_eq!(config(&checkpoint)["torch_dtype"], torch);
         for (name, found, _) in tensors(&checkpoint) {
             assert_eq!(found, stored, "{name}");
         }
-        run(arguments!["onnx", checkpoint, "--output", folder.path().join(format!("{dtype}-package"))]).success();
+        run(arguments!["onnx", checkpoint, "--output", folder.path().join(format!("{dtype}-package"))])
+            .success();
     }
 }
 

@@ -76,7 +76,10 @@ fn flip_a_byte(file: &Path) {
 #[test]
 fn a_changed_byte_is_told_by_its_file_and_both_digests() {
     for file in ["weights.bin", "model.onnx", "model.dense.onnx", "selftest.safetensors"] {
-        refused(|package| flip_a_byte(&package.join(file)), &[file, "was changed", "sha256", "export it again"]);
+        refused(
+            |package| flip_a_byte(&package.join(file)),
+            &[file, "was changed", "sha256", "export it again"],
+        );
     }
 }
 
@@ -102,13 +105,18 @@ fn a_damaged_graph_is_named_when_hashes_are_skipped() {
 #[test]
 fn a_missing_file_is_named() {
     for file in ["weights.bin", "model.onnx", "selftest.safetensors"] {
-        refused(|package| fs::remove_file(package.join(file)).unwrap(), &[file, "missing", "export it again"]);
+        refused(
+            |package| fs::remove_file(package.join(file)).unwrap(),
+            &[file, "missing", "export it again"],
+        );
     }
 }
 
 #[test]
 fn a_truncated_file_is_told_by_both_lengths() {
-    let truncate = |package: &Path| fs::File::options().write(true).open(package.join("weights.bin")).unwrap().set_len(9).unwrap();
+    let truncate = |package: &Path| {
+        fs::File::options().write(true).open(package.join("weights.bin")).unwrap().set_len(9).unwrap()
+    };
     refused(truncate, &["weights.bin", "has 9 bytes", "manifest says"]);
 }
 
@@ -136,7 +144,11 @@ fn what_is_no_package_is_told_how_to_make_one() {
     let folder = tempdir().unwrap();
     let missing = folder.path().join("missing");
     run(arguments!["inspect", missing]).failure(&["missing does not exist", "tmoe-export onnx"]);
-    run(arguments!["inspect", golden("dense")]).failure(&["is not a package", "manifest.json", "tmoe-export onnx"]);
+    run(arguments!["inspect", golden("dense")]).failure(&[
+        "is not a package",
+        "manifest.json",
+        "tmoe-export onnx",
+    ]);
     let file = golden("dense").join("config.json");
     run(arguments!["inspect", file]).failure(&["is not a package"]);
 }

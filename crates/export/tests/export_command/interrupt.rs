@@ -11,7 +11,12 @@ use crate::outcome::{Outcome, entries, interrupted};
 use crate::{arguments, command, run};
 
 /// Interrupts a command while it writes into `folder`, where something appears when it begins.
-fn while_it_writes(mut make: impl FnMut() -> Command, signal: &str, folder: &Path, clean: impl Fn()) -> Outcome {
+fn while_it_writes(
+    mut make: impl FnMut() -> Command,
+    signal: &str,
+    folder: &Path,
+    clean: impl Fn(),
+) -> Outcome {
     for _ in 0..20 {
         let before = entries(folder).len();
         let outcome = interrupted(&mut make(), signal, || entries(folder).len() > before);
@@ -34,7 +39,8 @@ fn an_interrupted_export_leaves_nothing() {
     for signal in ["INT", "TERM"] {
         let export = || command(arguments!["onnx", checkpoint, "--output", package]);
         let clean = || fs::remove_dir_all(&package).unwrap();
-        while_it_writes(export, signal, &folder, clean).failure(&["cancelled", "the package was not written"]);
+        while_it_writes(export, signal, &folder, clean)
+            .failure(&["cancelled", "the package was not written"]);
         assert_eq!(entries(&folder), [""; 0]);
     }
 }

@@ -10,7 +10,8 @@ use crate::checkpoints::{GOLDENS, golden, parameters};
 use crate::outcome::entries;
 use crate::{arguments, run};
 
-const FILES: [&str; 5] = ["manifest.json", "model.dense.onnx", "model.onnx", "selftest.safetensors", "weights.bin"];
+const FILES: [&str; 5] =
+    ["manifest.json", "model.dense.onnx", "model.onnx", "selftest.safetensors", "weights.bin"];
 
 fn manifest(package: &Path) -> Value {
     serde_json::from_slice(&fs::read(package.join("manifest.json")).unwrap()).unwrap()
@@ -94,14 +95,18 @@ fn two_exports_of_one_checkpoint_are_equal_byte_by_byte() {
         package
     });
     for file in FILES {
-        assert!(fs::read(first.join(file)).unwrap() == fs::read(second.join(file)).unwrap(), "{file} differs");
+        assert!(
+            fs::read(first.join(file)).unwrap() == fs::read(second.join(file)).unwrap(),
+            "{file} differs"
+        );
     }
 }
 
 #[test]
 fn a_relative_output_is_written_into_the_current_folder() {
     let folder = tempdir().unwrap();
-    let mut command = crate::command(arguments!["onnx", fs::canonicalize(golden("dense")).unwrap(), "-o", "package"]);
+    let mut command =
+        crate::command(arguments!["onnx", fs::canonicalize(golden("dense")).unwrap(), "-o", "package"]);
     crate::Outcome::of(command.current_dir(folder.path())).success();
     assert_eq!(entries(folder.path()), ["package"]);
 }

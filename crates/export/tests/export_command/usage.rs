@@ -31,7 +31,11 @@ fn values_that_cannot_be_read_are_named() {
     let init = ["init", "--output", "checkpoint"];
     let with = |more: &[&'static str]| run(init.iter().chain(more));
     with(&["--preset", "100m"]).usage_error(&["100m", "--preset", "tiny, 50m, 200m, ultra"]);
-    with(&["--preset", "tiny", "--config", "c.json"]).usage_error(&["--preset", "--config", "cannot be used"]);
+    with(&["--preset", "tiny", "--config", "c.json"]).usage_error(&[
+        "--preset",
+        "--config",
+        "cannot be used",
+    ]);
     with(&["--preset", "tiny", "--seed", "dice"]).usage_error(&["dice", "--seed"]);
     with(&["--preset", "tiny", "--dtype", "f64"]).usage_error(&["f64", "--dtype", "bf16"]);
     with(&["--preset", "tiny", "--shard-bytes", "-1"]).usage_error(&["-1"]);

@@ -69,7 +69,9 @@ impl From<Output> for Outcome {
 pub(crate) fn entries(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .expect("the folder is readable")
-        .map(|entry| entry.expect("the folder is readable").file_name().into_string().expect("names are UTF-8"))
+        .map(|entry| {
+            entry.expect("the folder is readable").file_name().into_string().expect("names are UTF-8")
+        })
         .collect();
     names.sort();
     names

@@ -218,6 +218,16 @@ fn numbers_that_are_not_positive_are_refused() {
 }
 
 #[test]
+fn numbers_are_read_to_the_last_bit() {
+    for number in ["1.1249385612498799e19", "11249385612498797569", "1.2345678901234567e-6"] {
+        let text = format!(r#"{{"model_type": "time_moe", "use_dense": true, "rope_theta": {number}}}"#);
+        let config = Config::from_json_str(&text).unwrap();
+        assert_eq!(config.rope_theta(), number.parse::<f64>().unwrap());
+        assert_eq!(Config::from_json_str(&config.to_json()).unwrap(), config);
+    }
+}
+
+#[test]
 fn text_that_is_no_configuration_is_refused() {
     for text in [
         "",
