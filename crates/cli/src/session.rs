@@ -21,11 +21,21 @@ pub(crate) struct SessionArguments {
     #[arg(long, default_value = "standard")]
     pub(crate) graph: OpSet,
     /// Threads of one pass; one per physical core unless said
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = thread_count)]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Trust the package: check its files' lengths only, which opens large packages faster
     #[arg(long)]
     pub(crate) skip_hashes: bool,
+}
+
+/// More threads than any machine has cores would only make the provider hang while it starts them.
+const MAX_THREADS: usize = 1024;
+
+fn thread_count(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse::<NonZeroUsize>() {
+        Ok(count) if count.get() <= MAX_THREADS => Ok(count),
+        _ => Err(format!("expected a whole number from 1 to {MAX_THREADS}")),
+    }
 }
 
 impl SessionArguments {
@@ -42,7 +52,8 @@ impl SessionArguments {
 
     /// Opens the session, and says so if `auto` had to settle for a slower provider.
     pub(crate) fn open(&self, package: &Package) -> Result<Session, Failure> {
-        let options = SessionOptions { provider: self.provider, graph: self.graph, resources: self.resources() };
+        let options =
+            SessionOptions { provider: self.provider, graph: self.graph, resources: self.resources() };
         let session = Session::open(package, &options)?;
         if let Some(reason) = &session.selection().passed_over {
             eprintln!("note: running on {}, the slower provider: {reason}", session.provider());

@@ -1,4 +1,20 @@
-//! Tables for people.
+//! What commands print: tables for people, and writing that a closed pipe does not break.
+
+use std::io::Write;
+
+use crate::Failure;
+
+/// Writes to standard output; a full disk or a closed pipe behind it is an error and no panic.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// Writes indented JSON and a line end to standard output.
+pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    print(&(serde_json::to_string_pretty(value)? + "\n"))
+}
 
 /// Lines of columns, aligned: the first left, the others right.
 pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {

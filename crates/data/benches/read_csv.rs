@@ -21,7 +21,7 @@ fn table() -> String {
         let _ = write!(text, "{}", time.strftime("%Y-%m-%d %H:%M:%S"));
         for series in 0..SERIES {
             let cell = row * SERIES + series;
-            if cell % 50 == 0 {
+            if cell.is_multiple_of(50) {
                 text.push(',');
             } else {
                 let value = 20.0 * (cell as f64 * 0.37).sin();

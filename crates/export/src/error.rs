@@ -1,7 +1,7 @@
 //! Why an export failed.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use tmoe_model::CheckpointError;
@@ -37,7 +37,9 @@ pub enum ExportError {
     #[error("{0}; the package was not written")]
     Weights(#[from] ExternalError),
     /// A graph is wrong, which is a defect of this program.
-    #[error("the {graph} graph could not be built: {source}; please report this with the model's config.json")]
+    #[error(
+        "the {graph} graph could not be built: {source}; please report this with the model's config.json"
+    )]
     Graph {
         /// Which graph.
         graph: String,
@@ -45,7 +47,9 @@ pub enum ExportError {
         source: Box<GraphError>,
     },
     /// The self-test could not be computed.
-    #[error("the self-test could not be computed ({step}): {reason}; please report this with the model's config.json")]
+    #[error(
+        "the self-test could not be computed ({step}): {reason}; please report this with the model's config.json"
+    )]
     SelfTest {
         /// Which part of it.
         step: String,
@@ -65,4 +69,17 @@ pub enum ExportError {
     /// The caller asked to stop.
     #[error("cancelled; the package was not written")]
     Cancelled,
+}
+
+impl ExportError {
+    /// Names files by the folder that they would have come to be in, not by the one where they were staged.
+    pub(crate) fn moved(self, staged: &Path, target: &Path) -> Self {
+        match self {
+            Self::Io { action, path, source } => {
+                let path = path.strip_prefix(staged).map(|rest| target.join(rest)).unwrap_or(path);
+                Self::Io { action, path, source }
+            }
+            other => other,
+        }
+    }
 }

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use tmoe_model::{Checkpoint, FloatType};
 use tmoe_model::staging::StagedFolder;
+use tmoe_model::{Checkpoint, FloatType};
 use tmoe_package::{
     CacheType, FileEntry, GraphEntry, Manifest, OpSet, Positions, Precision, Source, Tool, files, hash_file,
 };
@@ -53,8 +53,22 @@ pub fn export(
     cancelled: &AtomicBool,
 ) -> Result<Manifest, ExportError> {
     let progress = Progress { observer, cancelled };
-    let config = checkpoint.config();
     let staged = StagedFolder::new(output, options.force, files::MANIFEST)?;
+    let manifest = fill(checkpoint, staged.path(), options, &progress)
+        .map_err(|error| error.moved(staged.path(), output))?;
+    progress.check()?;
+    staged.commit()?;
+    Ok(manifest)
+}
+
+/// Writes the files of a package into an empty folder.
+fn fill(
+    checkpoint: &Checkpoint,
+    folder: &Path,
+    options: &ExportOptions,
+    progress: &Progress<'_>,
+) -> Result<Manifest, ExportError> {
+    let config = checkpoint.config();
     // The losses need predictions everywhere, so the last layer's queries cannot be trimmed.
     let last_layer = if options.with_loss { Positions::All } else { options.positions };
     let layout = WeightLayout::new(config, options.precision, last_layer);
@@ -67,12 +81,10 @@ pub fn export(
     for op_set in OpSet::ALL {
         let graph_options =
             GraphOptions { op_set, positions: options.positions, with_loss: options.with_loss, stored };
-        let model = build(config, &layout, &weights, graph_options).map_err(|source| ExportError::Graph {
-            graph: op_set.to_string(),
-            source: Box::new(source),
-        })?;
+        let model = build(config, &layout, &weights, graph_options)
+            .map_err(|source| ExportError::Graph { graph: op_set.to_string(), source: Box::new(source) })?;
         let bytes = model.encode();
-        write(staged.path(), op_set.file(), &bytes)?;
+        write(folder, op_set.file(), &bytes)?;
         entries.insert(op_set.file().to_owned(), entry_of(&bytes));
         graphs.push(GraphEntry {
             op_set,
@@ -90,20 +102,20 @@ pub fn export(
 
     let source = std::thread::scope(|scope| {
         // Reading the source once more through the page cache costs less than hashing it in the thread that converts.
-        let source = scope.spawn(|| hash_source(checkpoint, &progress));
-        let path = staged.path().join(files::WEIGHTS);
+        let source = scope.spawn(|| hash_source(checkpoint, progress));
+        let path = folder.join(files::WEIGHTS);
         progress.stage(Stage::Weights { total: file_plan.total_len() });
-        let entry = write_weights(checkpoint, &layout, file_plan, &path, &progress)?;
+        let entry = write_weights(checkpoint, &layout, file_plan, &path, progress)?;
         entries.insert(files::WEIGHTS.to_owned(), entry);
 
-        let selftest = staged.path().join(files::SELFTEST);
+        let selftest = folder.join(files::SELFTEST);
         let graph_options = GraphOptions {
             op_set: OpSet::Standard,
             positions: options.positions,
             with_loss: options.with_loss,
             stored,
         };
-        write_selftest(config, &layout, &places, &path, graph_options, &selftest, &progress)?;
+        write_selftest(config, &layout, &places, &path, graph_options, &selftest, progress)?;
         entries.insert(files::SELFTEST.to_owned(), hash_written(&selftest)?);
         source.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })?;
@@ -120,9 +132,7 @@ pub fn export(
         files: entries,
         source,
     };
-    write(staged.path(), files::MANIFEST, manifest.to_json().as_bytes())?;
-    progress.check()?;
-    staged.commit()?;
+    write(folder, files::MANIFEST, manifest.to_json().as_bytes())?;
     Ok(manifest)
 }
 
@@ -136,8 +146,11 @@ fn entry_of(bytes: &[u8]) -> FileEntry {
 }
 
 fn hash_written(path: &Path) -> Result<FileEntry, ExportError> {
-    let (sha256, bytes) = hash_file(path)
-        .map_err(|source| ExportError::Io { action: "read", path: path.to_owned(), source })?;
+    let (sha256, bytes) = hash_file(path).map_err(|source| ExportError::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })?;
     Ok(FileEntry { bytes, sha256 })
 }
 

@@ -135,9 +135,11 @@ fn sibling(parent: &Path, prefix: &str) -> Result<TempDir, StagingError> {
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(fs::Permissions::from_mode(0o777));
     }
-    builder
-        .tempdir_in(parent)
-        .map_err(|source| StagingError::Parent { parent: parent.to_path_buf(), source })
+    builder.tempdir_in(parent).map_err(|source| {
+        // Without the temporary name, which means nothing to the user.
+        let source = std::io::Error::from(source.kind());
+        StagingError::Parent { parent: parent.to_path_buf(), source }
+    })
 }
 
 #[cfg(test)]

@@ -21,8 +21,8 @@ mod package;
 
 pub use hash::{HashingWriter, Sha256Hex, hash_bytes, hash_file};
 pub use manifest::{
-    CacheType, FileEntry, GraphEntry, Manifest, ManifestError, OpSet, Positions, Precision, Source,
-    Tool, UnknownOpSet,
+    CacheType, FileEntry, GraphEntry, Manifest, ManifestError, OpSet, Positions, Precision, Source, Tool,
+    UnknownOpSet,
 };
 pub use package::{Integrity, Package, PackageError};
 

@@ -162,8 +162,7 @@ pub struct Source {
 impl Source {
     /// Sums up the digests of the source files.
     pub fn new(files: BTreeMap<String, FileEntry>) -> Self {
-        let list: String =
-            files.iter().map(|(name, entry)| format!("{}  {name}\n", entry.sha256)).collect();
+        let list: String = files.iter().map(|(name, entry)| format!("{}  {name}\n", entry.sha256)).collect();
         Self { sha256: crate::hash::hash_bytes(list.as_bytes()), files }
     }
 }
@@ -219,7 +218,9 @@ pub enum ManifestError {
         name: String,
     },
     /// A graph whose file is not in the list of files.
-    #[error("manifest.json has the graph {graph} in {file:?}, but does not list that file; export the package again")]
+    #[error(
+        "manifest.json has the graph {graph} in {file:?}, but does not list that file; export the package again"
+    )]
     UnlistedGraph {
         /// The graph's op set.
         graph: OpSet,
@@ -227,7 +228,9 @@ pub enum ManifestError {
         file: String,
     },
     /// The horizons disagree with the model's configuration.
-    #[error("manifest.json lists the horizons {horizons:?}, but its model has {model:?}; export the package again")]
+    #[error(
+        "manifest.json lists the horizons {horizons:?}, but its model has {model:?}; export the package again"
+    )]
     Horizons {
         /// As listed.
         horizons: Vec<usize>,
@@ -282,10 +285,7 @@ impl Manifest {
         }
         for graph in &self.graphs {
             if !self.files.contains_key(&graph.file) {
-                return Err(ManifestError::UnlistedGraph {
-                    graph: graph.op_set,
-                    file: graph.file.clone(),
-                });
+                return Err(ManifestError::UnlistedGraph { graph: graph.op_set, file: graph.file.clone() });
             }
         }
         if self.horizons != self.model.horizon_lengths() {

@@ -165,11 +165,7 @@ impl Package {
                 Err(source) => return Err(PackageError::Io { path, source }),
             };
             if metadata.len() != entry.bytes {
-                return Err(PackageError::Length {
-                    path,
-                    expected: entry.bytes,
-                    found: metadata.len(),
-                });
+                return Err(PackageError::Length { path, expected: entry.bytes, found: metadata.len() });
             }
         }
         Ok(())
@@ -178,8 +174,8 @@ impl Package {
     fn check_hashes(&self) -> Result<(), PackageError> {
         for (name, entry) in &self.manifest.files {
             let path = self.path(name);
-            let (found, _) = hash_file(&path)
-                .map_err(|source| PackageError::Io { path: path.clone(), source })?;
+            let (found, _) =
+                hash_file(&path).map_err(|source| PackageError::Io { path: path.clone(), source })?;
             if found != entry.sha256 {
                 return Err(PackageError::Changed { path, expected: entry.sha256.clone(), found });
             }

@@ -182,8 +182,7 @@ pub(crate) fn unused_inputs(
             Dim::Symbol(name) => Some(sizes.get(name).unwrap_or(0)),
             other => other.eval(sizes),
         };
-        let shape: Vec<usize> =
-            port.shape.iter().map(size).collect::<Option<_>>().ok_or_else(missing)?;
+        let shape: Vec<usize> = port.shape.iter().map(size).collect::<Option<_>>().ok_or_else(missing)?;
         let tensor = match port.element_type {
             ElementType::F32 => Tensor::F32(ArrayD::zeros(IxDyn(&shape))),
             ElementType::I64 => Tensor::I64(ArrayD::zeros(IxDyn(&shape))),

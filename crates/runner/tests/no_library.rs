@@ -1,6 +1,7 @@
 //! A machine whose ONNX Runtime cannot be used. The place to look at is a variable of the process, so this is a test
 //! program of its own with one test.
 
+#[expect(dead_code, reason = "these tests use a part of it")]
 mod summing_model;
 
 use std::fs;

@@ -9,7 +9,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tmoe_cli::plot::{self, Figure, PlotFormat, terminal};
 use tmoe_data::csv;
 use tmoe_data::{Frequency, Series, Table, TimeColumn, json, write_atomically};
-use tmoe_runner::{CancelToken, Control, Forecast, Forecaster, Normalization, Progress, Session};
+use tmoe_runner::{
+    CancelToken, Control, Forecast, Forecaster, Normalization, Progress, SeriesError, Session,
+};
 
 use crate::session::SessionArguments;
 use crate::{Failure, interrupt};
@@ -69,8 +71,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
     refuse_existing(arguments)?;
     let history = read(&arguments.input)?;
-    let future = future_axis(&history, arguments.horizon)?;
     let package = arguments.session.package()?;
+    check_horizon(arguments.horizon, package.manifest().model.max_positions())?;
+    let future = future_axis(&history, arguments.horizon)?;
     let session = arguments.session.open(&package)?;
     let token = interrupt::token()?;
     let forecasts = forecast(arguments, session, &history, &token)?;
@@ -101,13 +104,29 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 
 /// Finds out before the work, not after it, that its result has no place.
 fn refuse_existing(arguments: &Arguments) -> Result<(), Failure> {
-    let files = arguments.output.iter().chain(&arguments.plot);
+    let files: Vec<&PathBuf> = arguments.output.iter().chain(&arguments.plot).collect();
+    let twice = files.iter().enumerate().find(|(index, path)| files[..*index].contains(path));
+    if let Some((_, path)) = twice {
+        return Err(
+            format!("{} is named for two outputs; choose another file for one", path.display()).into()
+        );
+    }
     match files.into_iter().find(|path| path.is_file() && !arguments.force) {
-        Some(path) => {
-            Err(format!("{} exists already; choose another file, or pass --force to replace it", path.display())
-                .into())
-        }
+        Some(path) => Err(format!(
+            "{} exists already; choose another file, or pass --force to replace it",
+            path.display()
+        )
+        .into()),
         None => Ok(()),
+    }
+}
+
+/// Before anything is made that is as long as the horizon.
+fn check_horizon(horizon: usize, positions: usize) -> Result<(), SeriesError> {
+    match horizon {
+        0 => Err(SeriesError::HorizonZero),
+        _ if horizon >= positions => Err(SeriesError::HorizonTooLong { horizon, positions }),
+        _ => Ok(()),
     }
 }
 
@@ -170,7 +189,8 @@ fn write(arguments: &Arguments, table: &Table<f32>) -> Result<(), Failure> {
 }
 
 fn draw_in_terminal(figure: &Figure, series: usize) {
-    let width = terminal_size::terminal_size_of(std::io::stderr()).map_or(100, |(width, _)| usize::from(width.0));
+    let width =
+        terminal_size::terminal_size_of(std::io::stderr()).map_or(100, |(width, _)| usize::from(width.0));
     let colors = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let style = terminal::Style { width, height: 14, colors };
     for panel in figure.panels.iter().take(DRAWN) {

@@ -6,6 +6,7 @@ use serde_json::json;
 use tmoe_runner::{Availability, Provider};
 
 use crate::Failure;
+use crate::text::{print, print_json};
 
 /// Show which providers this machine can run, and what the others lack
 #[derive(clap::Args)]
@@ -23,15 +24,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             .iter()
             .map(|(provider, availability)| json!({ "provider": provider, "availability": availability }))
             .collect();
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        print_json(&rows)?;
         return Ok(ExitCode::SUCCESS);
     }
+    let mut text = String::new();
     for (provider, availability) in found {
-        println!("{provider:<8} {}", provider.description());
-        match availability {
-            Availability::Ready { detail } => println!("         ready: {detail}"),
-            Availability::Missing { reason } => println!("         missing: {reason}"),
-        }
+        let state = match availability {
+            Availability::Ready { detail } => format!("ready: {detail}"),
+            Availability::Missing { reason } => format!("missing: {reason}"),
+        };
+        text += &format!("{provider:<8} {}\n         {state}\n", provider.description());
     }
+    print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

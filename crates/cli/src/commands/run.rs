@@ -8,6 +8,7 @@ use tmoe_runner::Tensor;
 
 use crate::Failure;
 use crate::session::SessionArguments;
+use crate::text::{print, print_json};
 
 /// Run a graph once on tensors from a file
 ///
@@ -33,7 +34,9 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if !arguments.force && arguments.outputs.exists() {
         let path = arguments.outputs.display();
-        return Err(format!("{path} exists already; choose another file, or pass --force to replace it").into());
+        return Err(
+            format!("{path} exists already; choose another file, or pass --force to replace it").into()
+        );
     }
     let inputs = Tensor::read_all(&arguments.inputs)?;
     let package = arguments.session.package()?;
@@ -43,11 +46,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if arguments.json {
         let shapes: serde_json::Map<String, serde_json::Value> =
             outputs.iter().map(|(name, tensor)| (name.clone(), json!(tensor.shape()))).collect();
-        println!("{}", json!({ "provider": session.provider(), "outputs": shapes }));
+        print_json(&json!({ "provider": session.provider(), "outputs": shapes }))?;
     } else {
-        for (name, tensor) in &outputs {
-            println!("{name:<28} {:?}", tensor.shape());
-        }
+        let lines = outputs.iter().map(|(name, tensor)| format!("{name:<28} {:?}\n", tensor.shape()));
+        print(&lines.collect::<String>())?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -9,7 +9,7 @@ use tmoe_runner::verify::Row;
 use tmoe_runner::{Availability, Provider, ProviderOptions, SelfTest, Session, SessionOptions};
 
 use crate::Failure;
-use crate::text::table;
+use crate::text::{print, print_json, table};
 
 /// Check a package: its files, and its self-test on every graph and provider
 #[derive(clap::Args)]
@@ -57,14 +57,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             .iter()
             .map(|(provider, reason)| json!({ "provider": provider, "reason": reason }))
             .collect();
-        println!("{}", serde_json::to_string_pretty(&json!({ "passed": passed, "rows": rows, "skipped": skipped }))?);
+        print_json(&json!({ "passed": passed, "rows": rows, "skipped": skipped }))?;
     } else {
-        print(arguments, &rows, &skipped, passed);
+        print(&report(arguments, &rows, &skipped, passed))?;
     }
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print(arguments: &Arguments, rows: &[Row], skipped: &[(Provider, String)], passed: bool) {
+/// The report for people.
+fn report(arguments: &Arguments, rows: &[Row], skipped: &[(Provider, String)], passed: bool) -> String {
     let shown: Vec<&Row> = if arguments.all { rows.iter().collect() } else { worst_of_each(rows) };
     let lines: Vec<Vec<String>> = shown
         .iter()
@@ -79,19 +80,20 @@ fn print(arguments: &Arguments, rows: &[Row], skipped: &[(Provider, String)], pa
             ]
         })
         .collect();
-    print!("{}", table(&["provider graph", "case", "tensor", "relative error", "tolerance", ""], &lines));
+    let mut text = table(&["provider graph", "case", "tensor", "relative error", "tolerance", ""], &lines);
     for (provider, reason) in skipped {
-        println!("{provider} was not checked: {reason}");
+        text += &format!("{provider} was not checked: {reason}\n");
     }
     let failed = rows.iter().filter(|row| !row.pass).count();
-    match passed {
-        true => println!("{}: files intact, {} comparisons passed", arguments.package.display(), rows.len()),
-        false => println!(
-            "{}: {failed} of {} comparisons failed; the provider computes something else than the exporter did",
-            arguments.package.display(),
-            rows.len()
+    let (package, count) = (arguments.package.display(), rows.len());
+    text += &match passed {
+        true => format!("{package}: files intact, {count} comparisons passed\n"),
+        false => format!(
+            "{package}: {failed} of {count} comparisons failed; the provider computes something else than the \
+             exporter did\n"
         ),
-    }
+    };
+    text
 }
 
 /// For every provider, graph and case, the row with the largest error among predictions, caches and losses each;

@@ -7,7 +7,7 @@
 //! ```
 
 use tmoe_model::Config;
-use tmoe_onnx::{AttentionMask, AttentionOptions, GraphBuilder, KvCache, RotaryOptions, F32};
+use tmoe_onnx::{AttentionMask, AttentionOptions, F32, GraphBuilder, KvCache, RotaryOptions};
 
 use super::positions::{Positions, Queries, Rotary, last_of};
 use super::{Tensor, Weights, int};

@@ -8,20 +8,19 @@ use tmoe_model::Config;
 use tmoe_onnx::GraphBuilder;
 
 use super::gated::gated_inner;
-use super::router::{Routing, one_hot};
+use super::router::{Routed, one_hot};
 use super::{Tensor, Weights, int};
 use crate::weights::GatedBlobs;
 
-/// Adds the weighted outputs of all experts to `sum`; both it and `tokens` are `[tokens, hidden]`.
+/// Adds the weighted outputs of all experts to the sum: `[tokens, hidden]`.
 pub(crate) fn experts_dense(
     g: &mut GraphBuilder,
     config: &Config,
     blobs: GatedBlobs,
     weights: &dyn Weights,
-    tokens: Tensor,
-    routing: &Routing,
-    sum: Tensor,
+    routed: Routed<'_>,
 ) -> Tensor {
+    let Routed { tokens, routing, sum } = routed;
     g.scoped("experts", |g| {
         let share = g.scoped("share", |g| {
             let hits = one_hot(g, config, routing.experts);

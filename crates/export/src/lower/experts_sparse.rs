@@ -11,21 +11,20 @@ use tmoe_model::Config;
 use tmoe_onnx::{Dim, GraphBuilder, Reduction};
 
 use super::gated::gated;
-use super::router::Routing;
+use super::router::Routed;
 use super::{Tensor, Weights, int};
 use crate::weights::GatedBlobs;
 
-/// Adds the weighted outputs of the chosen experts to `sum`; both it and `tokens` are `[tokens, hidden]`.
+/// Adds the weighted outputs of the chosen experts to the sum: `[tokens, hidden]`.
 pub(crate) fn experts_sparse(
     g: &mut GraphBuilder,
     config: &Config,
     layer: usize,
     blobs: GatedBlobs,
     weights: &dyn Weights,
-    tokens: Tensor,
-    routing: &Routing,
-    sum: Tensor,
+    routed: Routed<'_>,
 ) -> Tensor {
+    let Routed { tokens, routing, sum } = routed;
     (0..config.experts()).fold(sum, |sum, expert| {
         g.scoped(format!("experts.{expert}"), |g| {
             let index = g.const_scalar_i64(int(expert));

@@ -12,7 +12,7 @@ use tmoe_package::OpSet;
 use super::experts_dense::experts_dense;
 use super::experts_sparse::experts_sparse;
 use super::gated::gated;
-use super::router::{Routing, route};
+use super::router::{Routed, Routing, route};
 use super::{Tensor, Weights, int};
 use crate::weights::{FfnBlobs, GatedBlobs};
 
@@ -48,11 +48,10 @@ pub(crate) fn feed_forward(
                 let y = shared(g, config, shared_blobs, weights, tokens);
                 g.mul(y, routing.shared)
             });
+            let routed = Routed { tokens, routing: &routing, sum };
             let sum = match op_set {
-                OpSet::Standard => {
-                    experts_sparse(g, config, layer, experts, weights, tokens, &routing, sum)
-                }
-                OpSet::Dense => experts_dense(g, config, experts, weights, tokens, &routing, sum),
+                OpSet::Standard => experts_sparse(g, config, layer, experts, weights, routed),
+                OpSet::Dense => experts_dense(g, config, experts, weights, routed),
             };
             let size = g.shape_of(x, ..);
             let like = g.shape(x).clone();
@@ -62,7 +61,13 @@ pub(crate) fn feed_forward(
 }
 
 /// The network that every token goes through.
-fn shared(g: &mut GraphBuilder, config: &Config, blobs: GatedBlobs, weights: &dyn Weights, x: Tensor) -> Tensor {
+fn shared(
+    g: &mut GraphBuilder,
+    config: &Config,
+    blobs: GatedBlobs,
+    weights: &dyn Weights,
+    x: Tensor,
+) -> Tensor {
     let gate_up = weights.tensor(g, blobs.gate_up);
     let down = weights.tensor(g, blobs.down);
     gated(g, config.activation(), int(config.intermediate_size()), x, gate_up, down)

@@ -53,8 +53,7 @@ pub(crate) fn layer(
             ProjectionBlobs::QueryApart { .. } => g.scoped("last", |g| last_of(g, hidden, 1)),
         };
         let hidden = g.add(residual, attended.output);
-        let normed =
-            norm(g, config, weights, "post_attention_layernorm", hidden, blobs.post_attention_norm);
+        let normed = norm(g, config, weights, "post_attention_layernorm", hidden, blobs.post_attention_norm);
         let fed = feed_forward(g, config, op_set, index, blobs.ffn, weights, normed);
         let statistics = match (&fed.routing, statistics_mask) {
             (Some(routing), Some(mask)) => Some(statistics(g, config, routing, mask)),

@@ -24,6 +24,17 @@ pub(crate) struct Routing {
     pub(crate) shared: Tensor,
 }
 
+/// What the routed experts work on.
+#[derive(Clone, Copy)]
+pub(crate) struct Routed<'a> {
+    /// `[tokens, hidden]`.
+    pub(crate) tokens: Tensor,
+    /// Where each of them goes.
+    pub(crate) routing: &'a Routing,
+    /// What the experts' outputs are added to, `[tokens, hidden]`.
+    pub(crate) sum: Tensor,
+}
+
 /// Routes `tokens` `[tokens, hidden]`.
 pub(crate) fn route(
     g: &mut GraphBuilder,

@@ -31,8 +31,11 @@ impl<'a> BlobReader<'a> {
         layout: &'a WeightLayout,
         places: &'a [ExternalRef],
     ) -> Result<Self, ExportError> {
-        let file = File::open(path)
-            .map_err(|source| ExportError::Io { action: "read", path: path.to_owned(), source })?;
+        let file = File::open(path).map_err(|source| ExportError::Io {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        })?;
         Ok(Self { file, path: path.to_owned(), layout, places })
     }
 
@@ -58,7 +61,12 @@ impl<'a> BlobReader<'a> {
         Ok(values)
     }
 
-    fn read_elements(&mut self, offset: u64, count: usize, data_type: DataType) -> Result<Vec<f32>, ExportError> {
+    fn read_elements(
+        &mut self,
+        offset: u64,
+        count: usize,
+        data_type: DataType,
+    ) -> Result<Vec<f32>, ExportError> {
         let mut elements = vec![0f32; count];
         let read = self.file.seek(SeekFrom::Start(offset)).and_then(|_| match data_type {
             DataType::Float16 => {

@@ -143,7 +143,10 @@ pub(super) fn write(
                 .iter()
                 .all(|value| value.is_finite());
             if !finite {
-                return Err(self_test_error(case.name, format!("{name} is not finite: the weights overflow float32")));
+                return Err(self_test_error(
+                    case.name,
+                    format!("{name} is not finite: the weights overflow float32"),
+                ));
             }
             tensors.insert(format!("{}.expected.{name}", case.name), tensor);
         }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use tmoe_onnx::Model;
 use tract_onnx::prelude::{
-    Framework, InferenceModelExt, IntoArcTensor, IntoRunnable, IntoTValue, TVec, TractResult, TypedRunnableModel,
+    Framework, InferenceModelExt, IntoArcTensor, IntoRunnable, IntoTValue, TVec, TractResult,
+    TypedRunnableModel,
 };
 
 use super::Values;

@@ -7,8 +7,9 @@ use tmoe_package::OpSet;
 use super::engine::Program;
 use crate::error::ExportError;
 use crate::lower::{
-    GraphOptions, LayerInputs, OPSET, Positions, Prelude, Queries, Rotary, RouterStatistics, Tail, Tensor, Weights,
-    batch, fixed, int, layer as lower_layer, past, prelude as lower_prelude, sequence, tail as lower_tail,
+    GraphOptions, LayerInputs, OPSET, Positions, Prelude, Queries, Rotary, RouterStatistics, Tail, Tensor,
+    Weights, batch, fixed, int, layer as lower_layer, past, prelude as lower_prelude, sequence,
+    tail as lower_tail,
 };
 use crate::weights::{BlobId, ProjectionBlobs, WeightLayout};
 
@@ -102,11 +103,9 @@ pub(super) fn layer(
     };
     let cached = || [batch(), fixed(config.kv_heads()), past(), fixed(config.head_dim())];
     let cache = KvCache { key: g.input("past.key", cached()), value: g.input("past.value", cached()) };
-    let statistics_mask =
-        options.with_loss.then(|| g.input::<F32>("token_mask", [batch(), sequence()]));
+    let statistics_mask = options.with_loss.then(|| g.input::<F32>("token_mask", [batch(), sequence()]));
     let inputs = LayerInputs { hidden, positions: &positions, cache, statistics_mask };
-    let outputs =
-        lower_layer(g, config, OpSet::Standard, index, blobs, &InputWeights(layout), inputs);
+    let outputs = lower_layer(g, config, OpSet::Standard, index, blobs, &InputWeights(layout), inputs);
     g.output("hidden.next", outputs.hidden);
     g.output("present.key", outputs.present.key);
     g.output("present.value", outputs.present.value);
@@ -131,13 +130,12 @@ pub(super) fn tail(
         .is_some_and(|blobs| matches!(blobs.projections, ProjectionBlobs::QueryApart { .. }));
     let positions = if trimmed { fixed(1) } else { sequence() };
     let hidden = g.input::<F32>("hidden", [batch(), positions, fixed(config.hidden_size())]);
-    let token_mask =
-        options.with_loss.then(|| g.input::<F32>("token_mask", [batch(), sequence()]));
+    let token_mask = options.with_loss.then(|| g.input::<F32>("token_mask", [batch(), sequence()]));
     let mut statistics = Vec::new();
     if options.with_loss && !config.use_dense() {
         for index in 0..config.layers() {
-            let [chosen, probability] =
-                STATISTICS.map(|name| g.input::<F32>(format!("{name}.{index}"), [Dim::fixed(int(config.experts()))]));
+            let [chosen, probability] = STATISTICS
+                .map(|name| g.input::<F32>(format!("{name}.{index}"), [Dim::fixed(int(config.experts()))]));
             statistics.push(RouterStatistics { chosen, probability });
         }
     }

@@ -225,12 +225,7 @@ impl Planner<'_> {
     }
 
     /// One matrix: the tensors side by side.
-    fn matrix(
-        &mut self,
-        name: impl Into<String>,
-        data_type: DataType,
-        tensors: &[TensorName],
-    ) -> BlobId {
+    fn matrix(&mut self, name: impl Into<String>, data_type: DataType, tensors: &[TensorName]) -> BlobId {
         let (blocks, rows, columns) = self.side_by_side(tensors, 0);
         self.push(Blob { name: name.into(), data_type, shape: vec![rows, columns], blocks })
     }

@@ -82,7 +82,13 @@ pub(crate) fn transpose_into<T: Stored>(
 }
 
 /// [`scatter`] for a whole block, whose constant trip count lets the compiler keep the line in registers.
-fn scatter_full<T: Stored>(block: &[f32], input: usize, matrix: &mut [T], width: usize, column: usize) -> bool {
+fn scatter_full<T: Stored>(
+    block: &[f32],
+    input: usize,
+    matrix: &mut [T],
+    width: usize,
+    column: usize,
+) -> bool {
     let sources: [&[f32]; BLOCK] = std::array::from_fn(|row| &block[row * input..(row + 1) * input]);
     let mut finite = true;
     for (index, line) in matrix.chunks_exact_mut(width).enumerate().take(input) {

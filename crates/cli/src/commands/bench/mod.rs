@@ -14,7 +14,7 @@ use self::measure::{Measured, Timings};
 use self::roofline::Roofline;
 use crate::Failure;
 use crate::session::SessionArguments;
-use crate::text::table;
+use crate::text::{print, print_json, table};
 
 /// Measure prefill, decode and whole forecasts
 ///
@@ -40,6 +40,9 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
 }
+
+/// Points of one pass, at most: far more than any machine's memory holds the activations of.
+const MAX_POINTS: usize = 1 << 24;
 
 fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -94,15 +97,23 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         )
         .into());
     }
+    if arguments.batch.saturating_mul(arguments.context) > MAX_POINTS {
+        let (batch, context) = (arguments.batch, arguments.context);
+        return Err(format!(
+            "a batch of {batch} with a context of {context} has more than {MAX_POINTS} points in one pass; reduce \
+             --batch"
+        )
+        .into());
+    }
     let begin = std::time::Instant::now();
     let session = arguments.session.open(&package)?;
     let load_seconds = begin.elapsed().as_secs_f64();
     let measured = Measured::take(arguments, session, &arguments.session.resources())?;
     let report = report(arguments, load_seconds, measured);
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        print_json(&report)?;
     } else {
-        print(&report);
+        print(&for_people(&report))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -125,9 +136,9 @@ fn report(arguments: &Arguments, load_seconds: f64, measured: Measured) -> Repor
     }
 }
 
-fn print(report: &Report) {
-    println!(
-        "{} {}, {} thread(s), batch {}, context {}; loaded in {:.2} s",
+fn for_people(report: &Report) -> String {
+    let mut text = format!(
+        "{} {}, {} thread(s), batch {}, context {}; loaded in {:.2} s\n",
         report.provider, report.graph, report.threads, report.batch, report.context, report.load_seconds
     );
     let milliseconds = |seconds: f64| format!("{:.1} ms", seconds * 1e3);
@@ -153,8 +164,9 @@ fn print(report: &Report) {
         ],
     ];
     let header = ["", "median", "minimum", "points/s", "matrix products", "GFLOP/s", "roofline ratio"];
-    print!("{}", table(&header, &rows));
+    text += &table(&header, &rows);
     if let Some(bytes) = report.peak_memory {
-        println!("peak memory {:.0} MB", bytes as f64 / 1e6);
+        text += &format!("peak memory {:.0} MB\n", bytes as f64 / 1e6);
     }
+    text
 }

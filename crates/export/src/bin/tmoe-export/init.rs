@@ -8,6 +8,7 @@ use clap::ArgGroup;
 use serde_json::json;
 use tmoe_model::{Config, FloatType, Preset, random};
 
+use crate::output::print;
 use crate::progress::bytes_bar;
 use crate::{Failure, interrupt};
 
@@ -63,10 +64,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     bar.finish_and_clear();
     result?;
     if arguments.json {
-        println!("{}", json!({ "checkpoint": arguments.output, "parameters": config.parameter_count() }));
+        let report = json!({ "checkpoint": arguments.output, "parameters": config.parameter_count() });
+        print(&format!("{report}\n"))
     } else {
         let millions = config.parameter_count() as f64 / 1e6;
-        println!("{}: {millions:.1} million random parameters", arguments.output.display());
+        print(&format!("{}: {millions:.1} million random parameters\n", arguments.output.display()))
     }
-    Ok(())
 }

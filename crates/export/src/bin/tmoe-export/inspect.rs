@@ -1,6 +1,7 @@
 //! `tmoe-export inspect`: what a package contains.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::path::PathBuf;
 
 use serde_json::json;
@@ -8,6 +9,7 @@ use tmoe_onnx::Model;
 use tmoe_package::{Integrity, Package};
 
 use crate::Failure;
+use crate::output::print;
 
 /// Show what a package contains, and check its files
 #[derive(clap::Args)]
@@ -29,7 +31,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut operators = BTreeMap::new();
     for graph in &package.manifest().graphs {
         let path = package.path(&graph.file);
-        let bytes = std::fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let bytes =
+            std::fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         let stats = Model::decode(&bytes)
             .and_then(|model| model.stats())
             .map_err(|error| format!("{}: {error}", path.display()))?;
@@ -37,18 +40,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     if arguments.json {
         let report = json!({ "manifest": package.manifest(), "operators": operators });
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        print(&(serde_json::to_string_pretty(&report)? + "\n"))
     } else {
-        print(&package, &operators);
+        print(&for_people(&package, &operators)?)
     }
-    Ok(())
 }
 
-fn print(package: &Package, operators: &BTreeMap<&str, BTreeMap<String, usize>>) {
+fn for_people(
+    package: &Package,
+    operators: &BTreeMap<&str, BTreeMap<String, usize>>,
+) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
     let manifest = package.manifest();
     let config = &manifest.model;
-    println!("{}", package.folder().display());
-    println!(
+    writeln!(text, "{}", package.folder().display())?;
+    writeln!(
+        text,
         "  model      {:.1} million parameters, {} layers, {} heads, hidden {}, {}",
         config.parameter_count() as f64 / 1e6,
         config.layers(),
@@ -58,18 +65,28 @@ fn print(package: &Package, operators: &BTreeMap<&str, BTreeMap<String, usize>>)
             Some(_) => format!("{} experts, top-{}", config.experts(), config.top_k()),
             None => "dense".to_owned(),
         },
-    );
-    println!("  horizons   {:?}, context + horizon up to {}", manifest.horizons, config.max_positions());
-    println!(
+    )?;
+    writeln!(
+        text,
+        "  horizons   {:?}, context + horizon up to {}",
+        manifest.horizons,
+        config.max_positions()
+    )?;
+    writeln!(
+        text,
         "  precision  {}, predictions at {} position(s){}",
         manifest.precision,
         manifest.positions,
         if manifest.with_loss { ", with losses" } else { "" },
-    );
-    println!("  written by {} {}, schema {}", manifest.tool.name, manifest.tool.version, manifest.schema);
-    println!("  source     sha256 {}", manifest.source.sha256);
+    )?;
+    writeln!(
+        text,
+        "  written by {} {}, schema {}",
+        manifest.tool.name, manifest.tool.version, manifest.schema
+    )?;
+    writeln!(text, "  source     sha256 {}", manifest.source.sha256)?;
     for (name, file) in &manifest.files {
-        println!("  {name:<22} {:>14} bytes  sha256 {}", file.bytes, file.sha256);
+        writeln!(text, "  {name:<22} {:>14} bytes  sha256 {}", file.bytes, file.sha256)?;
     }
     for graph in &manifest.graphs {
         let imports: Vec<String> = graph
@@ -80,12 +97,13 @@ fn print(package: &Package, operators: &BTreeMap<&str, BTreeMap<String, usize>>)
                 domain => format!("{domain} {version}"),
             })
             .collect();
-        println!("  graph {:<10} {} nodes, {}", graph.op_set, graph.nodes, imports.join(", "));
+        writeln!(text, "  graph {:<10} {} nodes, {}", graph.op_set, graph.nodes, imports.join(", "))?;
         if let Some(counts) = operators.get(graph.op_set.name()) {
             let mut counts: Vec<_> = counts.iter().collect();
             counts.sort_by(|left, right| right.1.cmp(left.1).then(left.0.cmp(right.0)));
             let counts: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
-            println!("    {}", counts.join(", "));
+            writeln!(text, "    {}", counts.join(", "))?;
         }
     }
+    Ok(text)
 }

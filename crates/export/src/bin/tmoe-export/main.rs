@@ -4,6 +4,7 @@ mod init;
 mod inspect;
 mod interrupt;
 mod onnx;
+mod output;
 mod progress;
 
 use std::error::Error;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE

@@ -9,6 +9,7 @@ use tmoe_export::{ExportOptions, export};
 use tmoe_model::{Checkpoint, resolve};
 use tmoe_package::{Manifest, Positions, Precision};
 
+use crate::output::print;
 use crate::progress::{Bars, bytes_bar};
 use crate::{Failure, interrupt};
 
@@ -82,11 +83,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let bars = Bars::default();
     let result = export(&checkpoint, &arguments.output, &options, &bars, &cancelled);
     bars.clear();
-    report(arguments, &result?, begin.elapsed().as_secs_f64());
-    Ok(())
+    print(&report(arguments, &result?, begin.elapsed().as_secs_f64()))
 }
 
-fn report(arguments: &Arguments, manifest: &Manifest, seconds: f64) {
+fn report(arguments: &Arguments, manifest: &Manifest, seconds: f64) -> String {
     let bytes: u64 = manifest.files.values().map(|file| file.bytes).sum();
     if arguments.json {
         let report = json!({
@@ -96,14 +96,14 @@ fn report(arguments: &Arguments, manifest: &Manifest, seconds: f64) {
             "bytes": bytes,
             "seconds": seconds,
         });
-        println!("{report}");
+        format!("{report}\n")
     } else {
-        println!(
-            "{}: {:.1} million parameters, {}, {:.1} MB, in {seconds:.2} s",
+        format!(
+            "{}: {:.1} million parameters, {}, {:.1} MB, in {seconds:.2} s\n",
             arguments.output.display(),
             manifest.model.parameter_count() as f64 / 1e6,
             manifest.precision,
             bytes as f64 / 1e6,
-        );
+        )
     }
 }

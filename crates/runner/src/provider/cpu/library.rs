@@ -258,7 +258,7 @@ mod tests {
         assert!(matches!(error, LibraryError::NotFound { .. }), "{text}");
         assert!(text.contains("pip install onnxruntime") && text.contains("ORT_DYLIB_PATH"), "{text}");
         assert!(text.contains(&folder.path().join("bin").display().to_string()), "{text}");
-        assert!(text.contains(&folder.path().join("onnxruntime").display().to_string()), "{text}");
+        assert!(text.contains(&folder.path().join("lib").display().to_string()), "{text}");
     }
 
     #[test]

@@ -61,14 +61,27 @@ impl Places {
     }
 }
 
-/// Beside the program, in `lib` as installers lay it out, and in a folder `onnxruntime` of any folder above it
-/// (`target/onnxruntime` for a program that cargo built).
+/// Beside the program, in `lib` as installers lay it out, and in `target/onnxruntime` for a program that cargo built.
 fn near_program(program: &Path) -> Vec<Place> {
     let Some(folder) = program.parent() else { return Vec::new() };
-    let beside = [folder.to_owned(), folder.join("lib")];
-    let above = folder.ancestors().flat_map(|folder| [folder.join("onnxruntime")]);
+    let beside = [folder.to_owned(), folder.join("lib"), folder.join("onnxruntime")];
     let installed = folder.parent().map(|prefix| prefix.join("lib"));
-    beside.into_iter().chain(installed).chain(above).map(Place::Folder).collect()
+    let built = cargo_target(folder).map(|target| target.join("onnxruntime"));
+    beside.into_iter().chain(installed).chain(built).map(Place::Folder).collect()
+}
+
+/// cargo's target folder, for a program in `target/<profile>` or `target/<triple>/<profile>`, or in `deps` or
+/// `examples` there.
+///
+/// Other folders above the program are not searched: one of them may be writable for everybody, as `/tmp` is, and
+/// what is found is run. That is also why cargo's mark is wanted in the profile's folder and not only above it.
+fn cargo_target(folder: &Path) -> Option<&Path> {
+    let is_inner = folder.file_name().is_some_and(|name| name == "deps" || name == "examples");
+    let profile = if is_inner { folder.parent()? } else { folder };
+    if !profile.join(".cargo-lock").is_file() {
+        return None;
+    }
+    profile.ancestors().skip(1).take(2).find(|above| above.join("CACHEDIR.TAG").is_file())
 }
 
 fn loader_names() -> Vec<String> {
@@ -144,22 +157,47 @@ mod tests {
         assert_eq!(places(folder.clone()).iter().collect::<Vec<_>>(), [Place::Folder(folder)]);
     }
 
+    fn folders_near(program: &Path) -> Vec<PathBuf> {
+        let places = Places { executable: Some(program.to_owned()), ..Places::default() };
+        let folder = |place| match place {
+            Place::Folder(path) => path,
+            other => panic!("expected folders, found {other:?}"),
+        };
+        places.iter().map(folder).collect()
+    }
+
     #[test]
-    fn the_folders_beside_and_above_the_program_come_first() {
-        let program = Path::new("/work/target/release/tmoe").to_owned();
-        let places = Places { executable: Some(program), system: true, ..Places::default() };
-        let found: Vec<Place> = places.iter().collect();
-        let folder = |path: &str| Place::Folder(path.into());
-        assert_eq!(
-            found[..5],
-            [
-                folder("/work/target/release"),
-                folder("/work/target/release/lib"),
-                folder("/work/target/lib"),
-                folder("/work/target/release/onnxruntime"),
-                folder("/work/target/onnxruntime"),
-            ]
-        );
-        assert!(matches!(found.last(), Some(Place::Loader(_))));
+    fn the_folders_beside_the_program_come_first_and_the_loader_last() {
+        let program = Path::new("/opt/tmoe/bin/tmoe");
+        let folders = ["/opt/tmoe/bin", "/opt/tmoe/bin/lib", "/opt/tmoe/bin/onnxruntime", "/opt/tmoe/lib"];
+        assert_eq!(folders_near(program), folders.map(PathBuf::from));
+        let places = Places { executable: Some(program.to_owned()), system: true, ..Places::default() };
+        assert!(matches!(places.iter().last(), Some(Place::Loader(_))));
+    }
+
+    #[test]
+    fn a_program_that_cargo_built_looks_into_its_target_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let target = root.path().join("target");
+        for profile in ["release", "x86_64-unknown-linux-musl/release"] {
+            let profile = target.join(profile);
+            fs::create_dir_all(profile.join("deps")).unwrap();
+            fs::write(profile.join(".cargo-lock"), "").unwrap();
+            fs::write(target.join("CACHEDIR.TAG"), "").unwrap();
+            for program in [profile.join("tmoe"), profile.join("deps/tmoe-0123")] {
+                assert_eq!(folders_near(&program).last(), Some(&target.join("onnxruntime")));
+            }
+        }
+    }
+
+    #[test]
+    fn other_folders_above_the_program_are_not_searched() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("bin");
+        fs::create_dir(&folder).unwrap();
+        // As anybody could leave it in a shared folder.
+        fs::create_dir(root.path().join("onnxruntime")).unwrap();
+        fs::write(root.path().join("CACHEDIR.TAG"), "").unwrap();
+        assert!(!folders_near(&folder.join("tmoe")).contains(&root.path().join("onnxruntime")));
     }
 }
