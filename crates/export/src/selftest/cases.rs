@@ -34,6 +34,11 @@ pub(super) struct Case {
 }
 
 impl Case {
+    /// Whether this case continues from the cache of the one before.
+    pub(super) fn continues(&self) -> bool {
+        self.continues.is_some()
+    }
+
     /// The cache of a layer before this case's pass.
     pub(super) fn past(&self, layer: usize, cases: &[Case]) -> Values {
         let mut past = BTreeMap::new();

@@ -1,8 +1,8 @@
 //! The package's self-test: a few inputs, and the outputs that tract computes for them at export.
 //!
-//! The model is run part by part (prelude, layers, tail), one layer's weights in memory at a time, from the bytes that
-//! were just written to `weights.bin`. So the test costs a layer's worth of memory whatever the size of the model, and
-//! a blob written to the wrong place shows as a wrong number.
+//! The model is run part by part (prelude, layers, tail) from the bytes that were just written to `weights.bin`, with the
+//! weights of one layer in memory and those of the next being read. So the test costs two layers' worth of memory
+//! whatever the size of the model, and a blob written to the wrong place shows as a wrong number.
 
 mod blobs;
 mod cases;
@@ -12,6 +12,7 @@ mod programs;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::ScopedJoinHandle;
 
 use tmoe_model::Config;
 use tmoe_onnx::ExternalRef;
@@ -23,7 +24,7 @@ use self::engine::Program;
 use crate::error::ExportError;
 use crate::lower::GraphOptions;
 use crate::progress::{Progress, Stage};
-use crate::weights::{LayerBlobs, ProjectionBlobs, WeightLayout};
+use crate::weights::{ProjectionBlobs, WeightLayout};
 
 /// Values of one case, by the names that the programs use; shared, since weights serve every case.
 type Values = BTreeMap<String, Arc<Tensor>>;
@@ -50,16 +51,35 @@ pub(crate) fn write_selftest(
     progress.advance(1);
 
     let mut plain = None;
+    let mut weights = match layout.layers.first() {
+        Some(first) => reader.read(&first.ids(), None)?,
+        None => Values::new(),
+    };
     for (index, blobs) in layout.layers.iter().enumerate() {
         progress.check()?;
         let program = match blobs.projections {
             ProjectionBlobs::Fused(_) => match &plain {
                 Some(program) => program,
-                None => plain.insert((0, programs::layer(config, layout, options, 0)?)),
+                None => plain.insert(programs::layer(config, layout, options, 0)?),
             },
-            ProjectionBlobs::QueryApart { .. } => &(index, programs::layer(config, layout, options, index)?),
+            ProjectionBlobs::QueryApart { .. } => &programs::layer(config, layout, options, index)?,
         };
-        run_layer(program, index, blobs, &mut cases, &mut reader, layout)?;
+        weights = std::thread::scope(|scope| {
+            let next = scope.spawn(|| match layout.layers.get(index + 1) {
+                Some(next) => {
+                    reader.read(&next.ids(), Some(&layout.layers[template(layout, index + 1)].ids()))
+                }
+                None => Ok(Values::new()),
+            });
+            let chains: Vec<_> = cases
+                .chunk_by_mut(|_, next| next.continues())
+                .map(|chain| scope.spawn(|| run_layer(program, index, chain, &weights)))
+                .collect();
+            for chain in chains {
+                joined(chain)?;
+            }
+            joined(next)
+        })?;
         progress.advance(1);
     }
 
@@ -73,22 +93,30 @@ pub(crate) fn write_selftest(
     Ok(())
 }
 
-/// Runs a layer with the program that was made from the layer `program.0`.
+/// The layer whose program also runs the layer `index`: layers differ in their weights only, but for a trimmed last one.
+fn template(layout: &WeightLayout, index: usize) -> usize {
+    match layout.layers[index].projections {
+        ProjectionBlobs::Fused(_) => 0,
+        ProjectionBlobs::QueryApart { .. } => index,
+    }
+}
+
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Runs a layer on cases of which each continues the one before.
 fn run_layer(
-    (template, program): &(usize, Program),
+    program: &Program,
     index: usize,
-    blobs: &LayerBlobs,
-    cases: &mut [Case],
-    reader: &mut BlobReader<'_>,
-    layout: &WeightLayout,
+    chain: &mut [Case],
+    weights: &Values,
 ) -> Result<(), ExportError> {
-    let names = layout.layers[*template].ids();
-    let weights = reader.read(&blobs.ids(), Some(&names))?;
-    for at in 0..cases.len() {
-        let past = cases[at].past(index, cases);
-        let values = &mut cases[at].values;
+    for at in 0..chain.len() {
+        let past = chain[at].past(index, chain);
+        let values = &mut chain[at].values;
         values.extend(past);
-        program.run(values, &weights)?;
+        program.run(values, weights)?;
         if let Some(hidden) = values.remove("hidden.next") {
             values.insert("hidden".to_owned(), hidden);
         }
