@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use tmoe_model::staging::StagedFolder;
 use tmoe_model::{Checkpoint, FloatType};
 use tmoe_package::{
-    CacheType, FileEntry, GraphEntry, Manifest, OpSet, Positions, Precision, Source, Tool, files, hash_file,
+    CacheType, FileEntry, GraphEntry, HashingWriter, Manifest, OpSet, Positions, Precision, Source, Tool,
+    files, hash_file,
 };
 
 use crate::error::ExportError;
@@ -101,7 +103,6 @@ fn fill(
     }
 
     let source = std::thread::scope(|scope| {
-        // Reading the source once more through the page cache costs less than hashing it in the thread that converts.
         let source = scope.spawn(|| hash_source(checkpoint, progress));
         let path = folder.join(files::WEIGHTS);
         progress.stage(Stage::Weights { total: file_plan.total_len() });
@@ -154,12 +155,27 @@ fn hash_written(path: &Path) -> Result<FileEntry, ExportError> {
     Ok(FileEntry { bytes, sha256 })
 }
 
+/// Bytes of a weight file hashed before their pages are given back.
+const HASHED_AT_ONCE: usize = 4 << 20;
+
 fn hash_source(checkpoint: &Checkpoint, progress: &Progress<'_>) -> Result<Source, ExportError> {
     let mut entries = BTreeMap::new();
     for file in checkpoint.files() {
-        progress.check()?;
         let name = file.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-        entries.insert(name, hash_written(file.path())?);
+        // From the mapping that the conversion reads too: nothing is copied, and what is mapped already is shared.
+        let mut writer = HashingWriter::new(std::io::sink());
+        for (index, bytes) in file.bytes().chunks(HASHED_AT_ONCE).enumerate() {
+            progress.check()?;
+            writer.write_all(bytes).map_err(|source| ExportError::Io {
+                action: "read",
+                path: file.path().to_owned(),
+                source,
+            })?;
+            let first = index * HASHED_AT_ONCE;
+            file.release(first..first + bytes.len());
+        }
+        let (_, sha256, bytes) = writer.finish();
+        entries.insert(name, FileEntry { bytes, sha256 });
     }
     Ok(Source::new(entries))
 }
