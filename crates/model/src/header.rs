@@ -82,8 +82,8 @@ pub enum HeaderError {
     },
 }
 
-/// The parser's message, which quotes the file, on one line and without terminal control characters.
-fn one_line(error: &serde_json::Error) -> String {
+/// A JSON parser's message, which quotes the file, on one line and without terminal control characters.
+pub fn one_line(error: &serde_json::Error) -> String {
     let mut line = String::new();
     for character in error.to_string().chars() {
         if character.is_control() {

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tmoe_model::Config;
+use tmoe_model::header::one_line;
 
 use crate::hash::Sha256Hex;
 
@@ -296,19 +297,6 @@ impl Manifest {
         }
         Ok(())
     }
-}
-
-/// The parser's message, which quotes the file, on one line and without terminal control characters.
-fn one_line(error: &serde_json::Error) -> String {
-    let mut line = String::new();
-    for character in error.to_string().chars() {
-        if character.is_control() {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-    }
-    line
 }
 
 /// Whether a listed name stays inside the package: relative, no `..`, no empty part.
