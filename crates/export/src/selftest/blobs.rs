@@ -40,22 +40,34 @@ impl<'a> BlobReader<'a> {
     }
 
     /// Reads blobs, named as `names` are if given, else as they are; a stack of matrices comes as one tensor each.
-    pub(super) fn read(&mut self, ids: &[BlobId], names: Option<&[BlobId]>) -> Result<Values, ExportError> {
+    ///
+    /// Tensors of `used` that have the name and shape of a new one are filled again: a large model's layers would else
+    /// cost a page fault for every 4 KiB.
+    pub(super) fn read(
+        &mut self,
+        ids: &[BlobId],
+        names: Option<&[BlobId]>,
+        mut used: Values,
+    ) -> Result<Values, ExportError> {
         let mut values = BTreeMap::new();
         for (&id, &name) in ids.iter().zip(names.unwrap_or(ids)) {
             let (blob, name) = (self.layout.blob(id), &self.layout.blob(name).name);
             let (rows, columns) = blob.matrix_shape();
             for matrix in 0..blob.matrices() {
                 let offset = self.places[id.0].offset + (matrix * blob.matrix_bytes()) as u64;
-                let elements = self.read_elements(offset, rows * columns, blob.data_type)?;
                 let (name, shape) = match blob.shape.len() {
                     1 => (name.clone(), vec![columns]),
                     2 => (name.clone(), vec![rows, columns]),
                     _ => (expert_name(name, matrix), vec![rows, columns]),
                 };
-                let tensor = tract_onnx::prelude::tract_ndarray::ArrayD::from_shape_vec(shape, elements)
-                    .map_err(|error| self_test_error("weights", error))?;
-                values.insert(name, Arc::new(Tensor::from(tensor)));
+                let mut tensor = match used.remove(&name).and_then(Arc::into_inner) {
+                    Some(tensor) if tensor.shape() == shape => tensor,
+                    _ => Tensor::zero::<f32>(&shape).map_err(weights_error)?,
+                };
+                let mut view = tensor.try_as_plain_ram_mut().map_err(weights_error)?;
+                let elements = view.as_slice_mut::<f32>().map_err(weights_error)?;
+                self.read_elements(offset, blob.data_type, elements)?;
+                values.insert(name, Arc::new(tensor));
             }
         }
         Ok(values)
@@ -64,22 +76,22 @@ impl<'a> BlobReader<'a> {
     fn read_elements(
         &mut self,
         offset: u64,
-        count: usize,
         data_type: DataType,
-    ) -> Result<Vec<f32>, ExportError> {
-        let mut elements = vec![0f32; count];
+        elements: &mut [f32],
+    ) -> Result<(), ExportError> {
         let read = self.file.seek(SeekFrom::Start(offset)).and_then(|_| match data_type {
             DataType::Float16 => {
-                let mut bits = vec![0u16; count];
+                let mut bits = vec![0u16; elements.len()];
                 self.file.read_exact(bytemuck::cast_slice_mut(&mut bits))?;
-                bits.reinterpret_cast::<f16>().convert_to_f32_slice(&mut elements);
+                bits.reinterpret_cast::<f16>().convert_to_f32_slice(elements);
                 Ok(())
             }
-            _ => self.file.read_exact(bytemuck::cast_slice_mut(&mut elements)),
+            _ => self.file.read_exact(bytemuck::cast_slice_mut(elements)),
         });
-        match read {
-            Ok(()) => Ok(elements),
-            Err(source) => Err(ExportError::Io { action: "read", path: self.path.clone(), source }),
-        }
+        read.map_err(|source| ExportError::Io { action: "read", path: self.path.clone(), source })
     }
+}
+
+fn weights_error(error: impl std::fmt::Display) -> ExportError {
+    self_test_error("weights", format!("{error:#}"))
 }

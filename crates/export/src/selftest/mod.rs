@@ -44,7 +44,7 @@ pub(crate) fn write_selftest(
     let mut cases = cases::all(config, options);
 
     let prelude = programs::prelude(config, layout, options)?;
-    let weights = reader.read(&[layout.embed, layout.embed_gate], None)?;
+    let weights = reader.read(&[layout.embed, layout.embed_gate], None, Values::new())?;
     for case in &mut cases {
         prelude.run(&mut case.values, &weights)?;
     }
@@ -52,9 +52,10 @@ pub(crate) fn write_selftest(
 
     let mut plain = None;
     let mut weights = match layout.layers.first() {
-        Some(first) => reader.read(&first.ids(), None)?,
+        Some(first) => reader.read(&first.ids(), None, Values::new())?,
         None => Values::new(),
     };
+    let mut used = Values::new();
     for (index, blobs) in layout.layers.iter().enumerate() {
         progress.check()?;
         let program = match blobs.projections {
@@ -64,10 +65,13 @@ pub(crate) fn write_selftest(
             },
             ProjectionBlobs::QueryApart { .. } => &programs::layer(config, layout, options, index)?,
         };
-        weights = std::thread::scope(|scope| {
-            let next = scope.spawn(|| match layout.layers.get(index + 1) {
+        let recycled = std::mem::take(&mut used);
+        let next = std::thread::scope(|scope| {
+            let reader = &mut reader;
+            let next = scope.spawn(move || match layout.layers.get(index + 1) {
                 Some(next) => {
-                    reader.read(&next.ids(), Some(&layout.layers[template(layout, index + 1)].ids()))
+                    let names = layout.layers[template(layout, index + 1)].ids();
+                    reader.read(&next.ids(), Some(&names), recycled)
                 }
                 None => Ok(Values::new()),
             });
@@ -80,11 +84,12 @@ pub(crate) fn write_selftest(
             }
             joined(next)
         })?;
+        used = std::mem::replace(&mut weights, next);
         progress.advance(1);
     }
 
     let tail = programs::tail(config, layout, options)?;
-    let weights = reader.read(&[layout.final_norm, layout.heads], None)?;
+    let weights = reader.read(&[layout.final_norm, layout.heads], None, Values::new())?;
     for case in &mut cases {
         tail.run(&mut case.values, &weights)?;
     }
