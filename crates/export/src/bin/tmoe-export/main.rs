@@ -1,5 +1,6 @@
 //! `tmoe-export`: checkpoints to packages.
 
+mod allocator;
 mod init;
 mod inspect;
 mod interrupt;
@@ -31,6 +32,7 @@ enum Command {
 type Failure = Box<dyn Error>;
 
 fn main() -> ExitCode {
+    allocator::keep_freed_memory();
     let result = match Arguments::parse().command {
         Command::Onnx(arguments) => onnx::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
