@@ -139,7 +139,7 @@ impl Subject {
     pub fn open(self, package: &Package) -> Result<Session, String> {
         // Trials run side by side on models for which one thread is plenty.
         let resources = ProviderOptions { threads: Some(NonZeroUsize::MIN), spinning: false };
-        let options = SessionOptions { provider: self.provider.into(), graph: self.graph, resources };
+        let options = SessionOptions { provider: self.provider.into(), graph: self.graph.into(), resources };
         Session::open(package, &options).map_err(|error| error.to_string())
     }
 }

@@ -18,11 +18,12 @@ impl Subject {
     /// The subject that is there on every machine, with the graph that is the model's plainest reading.
     pub const REFERENCE: Self = Self { provider: Provider::Tract, graph: OpSet::Standard };
 
-    /// Every graph on every provider.
+    /// Every graph on every provider that has its operators.
     pub fn all() -> impl Iterator<Item = Self> {
         Provider::ALL
             .into_iter()
             .flat_map(|provider| OpSet::ALL.into_iter().map(move |graph| Self { provider, graph }))
+            .filter(|subject| subject.provider.runs(subject.graph))
     }
 
     /// Why this machine cannot run it, in a few words for the names of trials; `None` when it can.

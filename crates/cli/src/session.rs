@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use tmoe_package::Integrity;
-use tmoe_runner::{OpSet, Package, ProviderChoice, ProviderOptions, Session, SessionOptions};
+use tmoe_runner::{GraphChoice, Package, ProviderChoice, ProviderOptions, Session, SessionOptions};
 
 use crate::Failure;
 
@@ -17,9 +17,9 @@ pub(crate) struct SessionArguments {
     /// What executes the graph: auto, cpu or tract
     #[arg(long, default_value = "auto")]
     pub(crate) provider: ProviderChoice,
-    /// Which of the package's graphs: standard or dense
-    #[arg(long, default_value = "standard")]
-    pub(crate) graph: OpSet,
+    /// Which of the package's graphs: auto, standard, dense or plugin
+    #[arg(long, default_value = "auto")]
+    pub(crate) graph: GraphChoice,
     /// Threads of one pass; one per physical core unless said
     #[arg(long, value_name = "N", value_parser = thread_count)]
     pub(crate) threads: Option<NonZeroUsize>,

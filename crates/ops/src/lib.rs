@@ -7,3 +7,6 @@
 //! ```
 
 pub mod cpu;
+#[cfg(feature = "onnxruntime")]
+pub mod onnxruntime;
+pub mod schema;

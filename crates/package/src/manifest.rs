@@ -19,17 +19,20 @@ pub enum OpSet {
     Standard,
     /// `ai.onnx` only, friendly to static shapes: every expert runs on every token, masked.
     Dense,
+    /// `tmoe` operators beside those of `ai.onnx`: routed experts and attention in one node each.
+    Plugin,
 }
 
 impl OpSet {
     /// Every op set, in the order in which the exporter writes the graphs.
-    pub const ALL: [OpSet; 2] = [OpSet::Standard, OpSet::Dense];
+    pub const ALL: [OpSet; 3] = [OpSet::Standard, OpSet::Dense, OpSet::Plugin];
 
     /// The name in manifests and on command lines.
     pub fn name(self) -> &'static str {
         match self {
             OpSet::Standard => "standard",
             OpSet::Dense => "dense",
+            OpSet::Plugin => "plugin",
         }
     }
 
@@ -38,13 +41,14 @@ impl OpSet {
         match self {
             OpSet::Standard => "model.onnx",
             OpSet::Dense => "model.dense.onnx",
+            OpSet::Plugin => "model.plugin.onnx",
         }
     }
 }
 
 /// The text names no op set.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("there is no op set `{found}`; choose one of standard, dense")]
+#[error("there is no op set `{found}`; choose one of standard, dense, plugin")]
 pub struct UnknownOpSet {
     /// The text.
     pub found: String,

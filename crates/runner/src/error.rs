@@ -43,6 +43,14 @@ pub enum Error {
         /// What it lacks.
         source: GraphMismatch,
     },
+    /// A graph whose operators the provider does not have.
+    #[error("{provider} cannot run the graph `{op_set}`, whose operators it does not have; use --graph standard, or the provider cpu")]
+    OpSet {
+        /// Which provider.
+        provider: Provider,
+        /// Which graph.
+        op_set: OpSet,
+    },
     /// A provider refused to load or run a graph.
     #[error("{provider} cannot {action} {graph}: {message}; {advice}")]
     Provider {

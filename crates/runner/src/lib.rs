@@ -34,6 +34,7 @@ mod decoder;
 mod error;
 mod forecaster;
 mod generate;
+mod graph;
 pub mod provider;
 mod raw;
 mod series;
@@ -57,6 +58,7 @@ pub use self::provider::{Availability, Provider, ProviderChoice, ProviderOptions
 pub use self::raw::RawModel;
 pub use self::series::normalize::{Normalization, Scale, UnknownNormalization};
 pub use self::series::{Series, SeriesError, SeriesLabel};
+pub use self::graph::GraphChoice;
 pub use self::session::{PassCount, Session, SessionOptions};
 pub use self::signature::{Dim, InputError, Port, Signature, Sizes};
 pub use self::tensor::{ElementType, NamedTensors, Tensor, TensorFileError};

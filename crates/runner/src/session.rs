@@ -9,6 +9,7 @@ use tmoe_package::{OpSet, Package};
 use crate::contract::{self, CacheLayout};
 use crate::decoder::Decoder;
 use crate::error::{Error, GraphSource};
+use crate::graph::GraphChoice;
 use crate::provider::{Backend, GraphContent, Provider, ProviderChoice, ProviderOptions, Selection};
 use crate::signature::Signature;
 use crate::tensor::NamedTensors;
@@ -19,14 +20,18 @@ pub struct SessionOptions {
     /// On which provider.
     pub provider: ProviderChoice,
     /// Which of the package's graphs.
-    pub graph: OpSet,
+    pub graph: GraphChoice,
     /// Threads and the like.
     pub resources: ProviderOptions,
 }
 
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self { provider: ProviderChoice::Auto, graph: OpSet::Standard, resources: ProviderOptions::default() }
+        Self {
+            provider: ProviderChoice::Auto,
+            graph: GraphChoice::Auto,
+            resources: ProviderOptions::default(),
+        }
     }
 }
 
@@ -71,14 +76,18 @@ impl Session {
     /// # Errors
     ///
     /// [`Error::Package`] when the package does not have the graph, [`Error::Library`] when ONNX Runtime is asked for
-    /// and cannot be used, [`Error::Provider`] when the provider refuses the graph, [`Error::Graph`] when the graph
+    /// and cannot be used, [`Error::OpSet`] when the provider lacks the graph's operators, [`Error::Provider`] when the provider refuses the graph, [`Error::Graph`] when the graph
     /// lacks an input or output that the package's model needs.
     pub fn open(package: &Package, options: &SessionOptions) -> Result<Self, Error> {
-        let path = package.graph_path(options.graph)?;
         let selection = options.provider.select();
+        let graph = options.graph.select(selection.provider, package.manifest());
+        let path = package.graph_path(graph)?;
         let source = GraphSource::File(path.clone());
+        if !selection.provider.runs(graph) {
+            return Err(Error::OpSet { provider: selection.provider, op_set: graph });
+        }
         let backend = selection.provider.load(&source, GraphContent::File(&path), &options.resources)?;
-        Self::with_backend(package, options.graph, selection, backend, source)
+        Self::with_backend(package, graph, selection, backend, source)
     }
 
     pub(crate) fn with_backend(

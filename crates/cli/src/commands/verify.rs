@@ -41,10 +41,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         } else if !arguments.providers.contains(&provider) {
             continue;
         }
-        for graph in &package.manifest().graphs {
+        for graph in package.manifest().graphs.iter().filter(|graph| provider.runs(graph.op_set)) {
             let options = SessionOptions {
                 provider: provider.into(),
-                graph: graph.op_set,
+                graph: graph.op_set.into(),
                 resources: ProviderOptions::default(),
             };
             let session = Session::open(&package, &options)?;

@@ -22,7 +22,7 @@ fn values_that_cannot_be_read_are_named(_: &Shared) {
     let with = |more: [&'static str; 2]| {
         run(["forecast", "package", "--input", "t.csv", "--horizon", "5"].into_iter().chain(more))
     };
-    with(["--graph", "sparse"]).usage_error(&["sparse", "--graph", "standard, dense"]);
+    with(["--graph", "sparse"]).usage_error(&["sparse", "--graph", "standard, dense, plugin"]);
     with(["--normalize", "minmax"]).usage_error(&["minmax", "--normalize", "window or none"]);
     with(["--context", "many"]).usage_error(&["many", "--context"]);
     with(["--threads", "0"]).usage_error(&["--threads"]);

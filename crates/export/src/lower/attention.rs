@@ -9,9 +9,11 @@
 use tmoe_model::Config;
 use tmoe_onnx::{AttentionMask, AttentionOptions, F32, GraphBuilder, KvCache, RotaryOptions};
 
-use super::positions::{Positions, Queries, Rotary, last_of};
-use super::{Tensor, Weights, int};
-use crate::weights::{LayerBlobs, LinearBlobs, ProjectionBlobs};
+use super::attention_plugin::flash_attention;
+use super::linear::{linear, product};
+use super::positions::{PositionTables, Positions, Queries, Rotary, last_of};
+use super::{GraphOptions, Tensor, Weights, int};
+use crate::weights::{LayerBlobs, ProjectionBlobs};
 
 /// What attention gives: its output at the query positions, and the cache with this pass appended.
 pub(crate) struct Attended {
@@ -27,6 +29,7 @@ pub(crate) struct Attended {
 pub(crate) fn attention(
     g: &mut GraphBuilder,
     config: &Config,
+    options: GraphOptions,
     blobs: &LayerBlobs,
     weights: &dyn Weights,
     x: Tensor,
@@ -35,51 +38,62 @@ pub(crate) fn attention(
 ) -> Attended {
     g.scoped("self_attn", |g| {
         let (q_width, kv_width) = (int(config.hidden_size()), int(config.kv_width()));
-        let (q, k, v, queries) = match blobs.projections {
+        let (q, k, v) = match blobs.projections {
             ProjectionBlobs::Fused(blobs) => {
-                let all = linear(g, weights, "qkv_proj", x, blobs);
+                let all = linear(g, options.op_set, weights, "qkv_proj", x, blobs);
                 let parts = g.split(all, -1, &[q_width, kv_width, kv_width]);
-                (parts[0], parts[1], parts[2], positions.all)
+                (parts[0], parts[1], parts[2])
             }
             ProjectionBlobs::QueryApart { query, key_value } => {
-                let key_value = linear(g, weights, "kv_proj", x, key_value);
+                let key_value = linear(g, options.op_set, weights, "kv_proj", x, key_value);
                 let parts = g.split(key_value, -1, &[kv_width, kv_width]);
                 let x = g.scoped("last", |g| last_of(g, x, 1));
-                (linear(g, weights, "q_proj", x, query), parts[0], parts[1], positions.last)
+                (linear(g, options.op_set, weights, "q_proj", x, query), parts[0], parts[1])
             }
         };
-        let Queries { rotary, bias } = queries;
-        let q = rotate(g, "q_rotary", q, rotary, config.heads());
-        let k = rotate(g, "k_rotary", k, positions.all.rotary, config.kv_heads());
-        let attended = g.attention(
-            q,
-            k,
-            v,
-            Some(AttentionMask::Added(bias.any())),
-            Some(cache),
-            AttentionOptions {
-                q_num_heads: Some(int(config.heads())),
-                kv_num_heads: Some(int(config.kv_heads())),
-                scale: Some((config.head_dim() as f64).powf(-0.5) as f32),
-                is_causal: false,
-            },
-        );
-        let output = g.scoped("o_proj", |g| {
-            let weight = weights.tensor(g, blobs.attention_output);
-            g.matmul(attended.y, weight)
-        });
-        // Attention without a cache has none to return; this one was given a cache.
-        Attended { output, present: attended.present.unwrap_or(cache) }
+        let (y, present) = match positions {
+            Positions::Tables(tables) => {
+                let queries = match blobs.projections {
+                    ProjectionBlobs::Fused(_) => tables.all,
+                    ProjectionBlobs::QueryApart { .. } => tables.last,
+                };
+                standard_attention(g, config, [q, k, v], queries, tables, cache)
+            }
+            Positions::Mask(mask) => flash_attention(g, config, options.stored, [q, k, v], *mask, cache),
+        };
+        let output =
+            g.scoped("o_proj", |g| product(g, options.op_set, weights, y, blobs.attention_output));
+        Attended { output, present }
     })
 }
 
-fn linear(g: &mut GraphBuilder, weights: &dyn Weights, name: &str, x: Tensor, blobs: LinearBlobs) -> Tensor {
-    g.scoped(name, |g| {
-        let weight = weights.tensor(g, blobs.weight);
-        let product = g.matmul(x, weight);
-        let bias = weights.tensor(g, blobs.bias);
-        g.add(product, bias)
-    })
+/// Attention in operators of ai.onnx: the output before its projection, and the cache with this pass appended.
+fn standard_attention(
+    g: &mut GraphBuilder,
+    config: &Config,
+    [q, k, v]: [Tensor; 3],
+    queries: Queries,
+    tables: &PositionTables,
+    cache: KvCache<F32>,
+) -> (Tensor, KvCache<F32>) {
+    let Queries { rotary, bias } = queries;
+    let q = rotate(g, "q_rotary", q, rotary, config.heads());
+    let k = rotate(g, "k_rotary", k, tables.all.rotary, config.kv_heads());
+    let attended = g.attention(
+        q,
+        k,
+        v,
+        Some(AttentionMask::Added(bias.any())),
+        Some(cache),
+        AttentionOptions {
+            q_num_heads: Some(int(config.heads())),
+            kv_num_heads: Some(int(config.kv_heads())),
+            scale: Some((config.head_dim() as f64).powf(-0.5) as f32),
+            is_causal: false,
+        },
+    );
+    // Attention without a cache has none to return; this one was given a cache.
+    (attended.y, attended.present.unwrap_or(cache))
 }
 
 /// Rotates the first half of every head against its second half.

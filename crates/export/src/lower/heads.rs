@@ -2,7 +2,9 @@
 
 use tmoe_model::Config;
 use tmoe_onnx::GraphBuilder;
+use tmoe_package::OpSet;
 
+use super::linear::product;
 use super::norm::norm;
 use super::{Tensor, Weights, int};
 use crate::weights::WeightLayout;
@@ -17,14 +19,14 @@ pub(crate) fn output_name(horizon: usize) -> String {
 pub(crate) fn heads(
     g: &mut GraphBuilder,
     config: &Config,
+    op_set: OpSet,
     layout: &WeightLayout,
     weights: &dyn Weights,
     hidden: Tensor,
 ) -> Vec<Tensor> {
     let hidden = norm(g, config, weights, "norm", hidden, layout.final_norm);
     g.scoped("lm_heads", |g| {
-        let weight = weights.tensor(g, layout.heads);
-        let all = g.matmul(hidden, weight);
+        let all = product(g, op_set, weights, hidden, layout.heads);
         let sizes: Vec<i64> = config.horizon_lengths().iter().copied().map(int).collect();
         match sizes.as_slice() {
             [_] => vec![all],

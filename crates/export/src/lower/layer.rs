@@ -2,14 +2,13 @@
 
 use tmoe_model::Config;
 use tmoe_onnx::{F32, GraphBuilder, KvCache};
-use tmoe_package::OpSet;
 
 use super::attention::attention;
-use super::feed_forward::feed_forward;
+use super::feed_forward::{FeedForward, feed_forward};
 use super::norm::norm;
 use super::positions::{Positions, last_of};
 use super::router::{RouterStatistics, statistics};
-use super::{Tensor, Weights};
+use super::{GraphOptions, Tensor, Weights};
 use crate::weights::{LayerBlobs, ProjectionBlobs};
 
 /// What a layer works on.
@@ -38,7 +37,7 @@ pub(crate) struct LayerOutputs {
 pub(crate) fn layer(
     g: &mut GraphBuilder,
     config: &Config,
-    op_set: OpSet,
+    options: GraphOptions,
     index: usize,
     blobs: &LayerBlobs,
     weights: &dyn Weights,
@@ -47,14 +46,20 @@ pub(crate) fn layer(
     g.scoped(format!("layers.{index}"), |g| {
         let LayerInputs { hidden, positions, cache, statistics_mask } = inputs;
         let normed = norm(g, config, weights, "input_layernorm", hidden, blobs.input_norm);
-        let attended = attention(g, config, blobs, weights, normed, positions, cache);
+        let attended = attention(g, config, options, blobs, weights, normed, positions, cache);
         let residual = match blobs.projections {
             ProjectionBlobs::Fused(_) => hidden,
             ProjectionBlobs::QueryApart { .. } => g.scoped("last", |g| last_of(g, hidden, 1)),
         };
         let hidden = g.add(residual, attended.output);
         let normed = norm(g, config, weights, "post_attention_layernorm", hidden, blobs.post_attention_norm);
-        let fed = feed_forward(g, config, op_set, index, blobs.ffn, weights, normed);
+        let network = FeedForward {
+            op_set: options.op_set,
+            layer: index,
+            blobs: blobs.ffn,
+            with_routing: statistics_mask.is_some(),
+        };
+        let fed = feed_forward(g, config, network, weights, normed);
         let statistics = match (&fed.routing, statistics_mask) {
             (Some(routing), Some(mask)) => Some(statistics(g, config, routing, mask)),
             _ => None,

@@ -12,13 +12,16 @@
 
 mod activation;
 mod attention;
+mod attention_plugin;
 mod embedding;
 mod experts_dense;
+mod experts_plugin;
 mod experts_sparse;
 mod feed_forward;
 mod gated;
 mod heads;
 mod layer;
+mod linear;
 mod loss;
 mod model;
 mod norm;
@@ -29,13 +32,13 @@ mod weights;
 pub(crate) use heads::output_name;
 pub(crate) use layer::{LayerInputs, layer};
 pub(crate) use model::{GraphOptions, Prelude, Tail, build, prelude, tail};
-pub(crate) use positions::{Positions, Queries, Rotary};
+pub(crate) use positions::{PositionTables, Positions, Queries, Rotary};
 pub(crate) use router::RouterStatistics;
 pub(crate) use weights::{ExternalWeights, Weights};
 
 use embedding::embedding;
 use heads::heads;
-use positions::positions;
+use positions::position_tables;
 use tmoe_onnx::{Dim, F32, Value};
 
 /// The ONNX operator set that all graphs use: the first with RMSNormalization, RotaryEmbedding and Attention.
@@ -62,6 +65,12 @@ pub(crate) fn past() -> Dim {
 /// Labels that have a weight: `sequence`, or 0.
 pub(crate) fn loss_mask() -> Dim {
     Dim::symbol("loss_mask")
+}
+
+/// An output of a `tmoe` operator; all are float32.
+pub(crate) fn typed(outputs: &[tmoe_onnx::AnyValue], index: usize) -> Tensor {
+    let typed = outputs.get(index).and_then(|output| output.typed().ok());
+    typed.unwrap_or_else(|| unreachable!("the operator was given this output as float32"))
 }
 
 /// A size known at export.

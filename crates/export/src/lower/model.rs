@@ -8,7 +8,7 @@ use super::loss::{LossInputs, loss, token_mask};
 use super::positions::last_of;
 use super::{
     LayerInputs, OPSET, Positions, RouterStatistics, Tensor, Weights, batch, embedding, fixed, heads, layer,
-    loss_mask, output_name, past, positions, sequence,
+    loss_mask, output_name, past, position_tables, sequence,
 };
 use crate::weights::WeightLayout;
 
@@ -18,7 +18,7 @@ pub(crate) struct GraphOptions {
     pub(crate) op_set: OpSet,
     pub(crate) positions: PredictedPositions,
     pub(crate) with_loss: bool,
-    /// The type in which the checkpoint is stored; see [`positions`].
+    /// The type in which the checkpoint is stored; see [`position_tables`].
     pub(crate) stored: FloatType,
 }
 
@@ -50,13 +50,16 @@ pub(crate) fn build(
 ) -> Result<Model, GraphError> {
     let mut builder = GraphBuilder::new("time_moe", OPSET);
     let g = &mut builder;
+    if options.op_set == OpSet::Plugin {
+        g.import_opset(tmoe_ops::schema::DOMAIN, i64::from(tmoe_ops::schema::VERSION));
+    }
     let Prelude { mut hidden, positions, token_mask } = prelude(g, config, layout, weights, options);
     let caches: Vec<_> = (0..config.layers()).map(|index| cache_inputs(g, config, index)).collect();
 
     let (mut presents, mut statistics) = (Vec::new(), Vec::new());
     for (index, (blobs, cache)) in layout.layers.iter().zip(caches).enumerate() {
         let inputs = LayerInputs { hidden, positions: &positions, cache, statistics_mask: token_mask };
-        let outputs = g.scoped("model", |g| layer(g, config, options.op_set, index, blobs, weights, inputs));
+        let outputs = g.scoped("model", |g| layer(g, config, options, index, blobs, weights, inputs));
         hidden = outputs.hidden;
         presents.push(outputs.present);
         statistics.extend(outputs.statistics);
@@ -81,7 +84,12 @@ pub(crate) fn prelude(
     let attention_mask = g.input::<I64>("attention_mask", [batch(), past() + sequence()]);
     g.scoped("model", |g| Prelude {
         hidden: embedding(g, config, layout, weights, input_ids),
-        positions: positions(g, config, options.stored, input_ids, attention_mask),
+        positions: match options.op_set {
+            OpSet::Plugin => Positions::Mask(attention_mask),
+            OpSet::Standard | OpSet::Dense => {
+                Positions::Tables(position_tables(g, config, options.stored, input_ids, attention_mask))
+            }
+        },
         token_mask: options.with_loss.then(|| token_mask(g, input_ids, attention_mask)),
     })
 }
@@ -96,7 +104,7 @@ pub(crate) fn tail(
     inputs: Tail<'_>,
 ) {
     let Tail { hidden, statistics, token_mask } = inputs;
-    let predictions = g.scoped("model", |g| heads(g, config, layout, weights, hidden));
+    let predictions = g.scoped("model", |g| heads(g, config, options.op_set, layout, weights, hidden));
     for (&horizon, &prediction) in config.horizon_lengths().iter().zip(&predictions) {
         let output = match options.positions {
             PredictedPositions::All => prediction,

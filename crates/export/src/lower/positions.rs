@@ -1,4 +1,5 @@
-//! What the attention mask says about positions: rotary tables and the attention bias, shared by all layers.
+//! What the attention mask says about positions: rotary tables and the attention bias, shared by all layers. The op set
+//! `plugin` has no need of them: its attention reads the mask.
 //!
 //! ```text
 //! attention_mask [batch, past + sequence]
@@ -30,26 +31,35 @@ pub(crate) struct Queries {
     pub(crate) bias: Tensor,
 }
 
-/// Positions of one pass.
+/// Positions of one pass as tables.
 #[derive(Clone, Copy)]
-pub(crate) struct Positions {
+pub(crate) struct PositionTables {
     /// Every position of the sequence.
     pub(crate) all: Queries,
     /// The last position only.
     pub(crate) last: Queries,
 }
 
-/// Positions of a pass, from its inputs `[batch, sequence, 1]` and `[batch, past + sequence]`.
+/// Positions of one pass.
+#[derive(Clone, Copy)]
+pub(crate) enum Positions {
+    /// As tables, for operators of ai.onnx.
+    Tables(PositionTables),
+    /// As the mask `[batch, past + sequence]` that they follow from.
+    Mask(Value<I64>),
+}
+
+/// The tables of a pass, from its inputs `[batch, sequence, 1]` and `[batch, past + sequence]`.
 ///
 /// The original computes its tables of cos and sin in float32 and keeps them in the type in which the checkpoint is
 /// stored. They stay rounded to it when the rest of the model is then run in float32, so they are rounded here too.
-pub(crate) fn positions(
+pub(crate) fn position_tables(
     g: &mut GraphBuilder,
     config: &Config,
     stored: FloatType,
     input_ids: Tensor,
     attention_mask: Value<I64>,
-) -> Positions {
+) -> PositionTables {
     g.scoped("positions", |g| {
         let total = past() + sequence();
         let total_size = g.shape_of(attention_mask, 1..2);
@@ -88,7 +98,7 @@ pub(crate) fn positions(
             let sin = last_of(g, rotary.sin, 1);
             Queries { rotary: Rotary { cos, sin }, bias: last_of(g, all.bias, 2) }
         });
-        Positions { all, last }
+        PositionTables { all, last }
     })
 }
 

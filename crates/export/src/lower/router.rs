@@ -11,7 +11,18 @@ use tmoe_onnx::{F32, GraphBuilder, I64, Value};
 use super::{Tensor, Weights, batch, fixed, int, sequence};
 use crate::weights::BlobId;
 
-/// The routing of a batch of tokens.
+/// What the router says of a batch of tokens.
+#[derive(Clone, Copy)]
+pub(crate) struct RouterScores {
+    /// `[tokens, experts]`.
+    pub(crate) logits: Tensor,
+    /// Gate of the shared expert before its sigmoid, `[tokens, 1]`.
+    pub(crate) shared_logit: Tensor,
+    /// Weight of the shared expert, `[tokens, 1]`.
+    pub(crate) shared: Tensor,
+}
+
+/// The experts chosen for a batch of tokens.
 #[derive(Clone, Copy)]
 pub(crate) struct Routing {
     /// Softmax over all experts, `[tokens, experts]`.
@@ -20,8 +31,6 @@ pub(crate) struct Routing {
     pub(crate) weights: Tensor,
     /// The chosen experts, `[tokens, top_k]`; equal probabilities go to the lower index.
     pub(crate) experts: Value<I64>,
-    /// Weight of the shared expert, `[tokens, 1]`.
-    pub(crate) shared: Tensor,
 }
 
 /// What the routed experts work on.
@@ -35,22 +44,29 @@ pub(crate) struct Routed<'a> {
     pub(crate) sum: Tensor,
 }
 
-/// Routes `tokens` `[tokens, hidden]`.
-pub(crate) fn route(
+/// Scores `tokens` `[tokens, hidden]`.
+pub(crate) fn score(
     g: &mut GraphBuilder,
     config: &Config,
     weights: &dyn Weights,
     router: BlobId,
     tokens: Tensor,
-) -> Routing {
+) -> RouterScores {
     g.scoped("router", |g| {
         let weight = weights.tensor(g, router);
         let both = g.matmul(tokens, weight);
         let parts = g.split(both, -1, &[int(config.experts()), 1]);
-        let probabilities = g.softmax(parts[0], -1);
-        let (chosen, experts) = g.top_k(probabilities, int(config.top_k()), -1, true, true);
         let shared = g.scoped("shared_expert_gate", |g| g.sigmoid(parts[1]));
-        Routing { probabilities, weights: chosen, experts, shared }
+        RouterScores { logits: parts[0], shared_logit: parts[1], shared }
+    })
+}
+
+/// Chooses the experts of each token.
+pub(crate) fn choose(g: &mut GraphBuilder, config: &Config, logits: Tensor) -> Routing {
+    g.scoped("router", |g| {
+        let probabilities = g.softmax(logits, -1);
+        let (weights, experts) = g.top_k(probabilities, int(config.top_k()), -1, true, true);
+        Routing { probabilities, weights, experts }
     })
 }
 

@@ -1,6 +1,6 @@
 //! Where a lowering gets its weights from.
 
-use tmoe_onnx::{DataType, ExternalRef, F16, F32, GraphBuilder, Value};
+use tmoe_onnx::{AnyValue, DataType, ExternalRef, F16, F32, GraphBuilder, Value};
 
 use super::{Tensor, int};
 use crate::weights::{BlobId, WeightLayout};
@@ -12,6 +12,12 @@ pub(crate) trait Weights {
 
     /// The matrix of one expert, out of a blob that stacks them.
     fn expert(&self, g: &mut GraphBuilder, id: BlobId, expert: usize) -> Tensor;
+
+    /// A whole blob in the type in which it is stored, for operators that take several.
+    fn stored(&self, g: &mut GraphBuilder, id: BlobId) -> AnyValue;
+
+    /// [`Weights::stored`] as a stack of matrices: one matrix is a stack of one.
+    fn stack(&self, g: &mut GraphBuilder, id: BlobId) -> AnyValue;
 }
 
 /// Initializers in `weights.bin`; those stored in another type are cast where they are used.
@@ -22,6 +28,15 @@ pub(crate) struct ExternalWeights<'a> {
 }
 
 impl ExternalWeights<'_> {
+    fn stored_as(&self, g: &mut GraphBuilder, id: BlobId, shape: &[i64]) -> AnyValue {
+        let blob = self.layout.blob(id);
+        let place = self.places[id.0].clone();
+        match blob.data_type {
+            DataType::Float16 => g.external::<F16>(blob.name.clone(), shape, place).any(),
+            _ => g.external::<F32>(blob.name.clone(), shape, place).any(),
+        }
+    }
+
     fn initializer(
         &self,
         g: &mut GraphBuilder,
@@ -55,5 +70,16 @@ impl Weights for ExternalWeights<'_> {
             .unwrap_or_else(|error| unreachable!("the layout stacks all experts: {error}"));
         let name = format!("{}.{expert}", blob.name);
         self.initializer(g, name, blob.data_type, &[int(rows), int(columns)], place)
+    }
+
+    fn stored(&self, g: &mut GraphBuilder, id: BlobId) -> AnyValue {
+        let shape: Vec<i64> = self.layout.blob(id).shape.iter().copied().map(int).collect();
+        self.stored_as(g, id, &shape)
+    }
+
+    fn stack(&self, g: &mut GraphBuilder, id: BlobId) -> AnyValue {
+        let blob = self.layout.blob(id);
+        let (rows, columns) = blob.matrix_shape();
+        self.stored_as(g, id, &[blob.matrices(), rows, columns].map(int))
     }
 }

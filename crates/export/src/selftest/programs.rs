@@ -1,13 +1,12 @@
 //! The parts of the model as graphs of their own, with weights as inputs.
 
 use tmoe_model::Config;
-use tmoe_onnx::{Dim, F32, GraphBuilder, GraphError, KvCache, ModelMetadata};
-use tmoe_package::OpSet;
+use tmoe_onnx::{AnyValue, Dim, F32, GraphBuilder, GraphError, KvCache, ModelMetadata};
 
 use super::engine::Program;
 use crate::error::ExportError;
 use crate::lower::{
-    GraphOptions, LayerInputs, OPSET, Positions, Prelude, Queries, Rotary, RouterStatistics, Tail, Tensor,
+    GraphOptions, LayerInputs, OPSET, PositionTables, Positions, Prelude, Queries, Rotary, RouterStatistics, Tail, Tensor,
     Weights, batch, fixed, int, layer as lower_layer, past, prelude as lower_prelude, sequence,
     tail as lower_tail,
 };
@@ -36,6 +35,16 @@ impl Weights for InputWeights<'_> {
         let (rows, columns) = blob.matrix_shape();
         g.input::<F32>(expert_name(&blob.name, expert), [fixed(rows), fixed(columns)])
     }
+
+    fn stored(&self, g: &mut GraphBuilder, id: BlobId) -> AnyValue {
+        self.tensor(g, id).any()
+    }
+
+    fn stack(&self, g: &mut GraphBuilder, id: BlobId) -> AnyValue {
+        let blob = self.0.blob(id);
+        let (rows, columns) = blob.matrix_shape();
+        g.input::<F32>(blob.name.clone(), [blob.matrices(), rows, columns].map(fixed)).any()
+    }
 }
 
 fn compile(name: &str, builder: GraphBuilder) -> Result<Program, ExportError> {
@@ -56,6 +65,9 @@ pub(super) fn prelude(
     let mut g = GraphBuilder::new("prelude", OPSET);
     let Prelude { hidden, positions, token_mask } =
         lower_prelude(&mut g, config, layout, &InputWeights(layout), options);
+    let Positions::Tables(positions) = positions else {
+        unreachable!("only the op set plugin has no tables");
+    };
     g.output("hidden", hidden);
     g.output("cos", positions.all.rotary.cos);
     g.output("sin", positions.all.rotary.sin);
@@ -90,7 +102,7 @@ pub(super) fn layer(
         ProjectionBlobs::Fused(_) => {
             let bias = g.input("bias", [batch(), fixed(1), sequence(), total()]);
             let all = Queries { rotary, bias };
-            Positions { all, last: all }
+            PositionTables { all, last: all }
         }
         ProjectionBlobs::QueryApart { .. } => {
             let bias = g.input("last.bias", [batch(), fixed(1), fixed(1), total()]);
@@ -98,14 +110,15 @@ pub(super) fn layer(
                 cos: g.input("last.cos", [batch(), fixed(1), half()]),
                 sin: g.input("last.sin", [batch(), fixed(1), half()]),
             };
-            Positions { all: Queries { rotary, bias }, last: Queries { rotary: last, bias } }
+            PositionTables { all: Queries { rotary, bias }, last: Queries { rotary: last, bias } }
         }
     };
+    let positions = Positions::Tables(positions);
     let cached = || [batch(), fixed(config.kv_heads()), past(), fixed(config.head_dim())];
     let cache = KvCache { key: g.input("past.key", cached()), value: g.input("past.value", cached()) };
     let statistics_mask = options.with_loss.then(|| g.input::<F32>("token_mask", [batch(), sequence()]));
     let inputs = LayerInputs { hidden, positions: &positions, cache, statistics_mask };
-    let outputs = lower_layer(g, config, OpSet::Standard, index, blobs, &InputWeights(layout), inputs);
+    let outputs = lower_layer(g, config, options, index, blobs, &InputWeights(layout), inputs);
     g.output("hidden.next", outputs.hidden);
     g.output("present.key", outputs.present.key);
     g.output("present.value", outputs.present.value);

@@ -12,6 +12,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tmoe_package::OpSet;
 
 pub use self::options::ProviderOptions;
 use crate::contract::CacheLayout;
@@ -55,6 +56,14 @@ impl Provider {
         match self {
             Self::Cpu => cpu::availability(),
             Self::Tract => tract::availability(),
+        }
+    }
+
+    /// Whether it has the operators of that set.
+    pub const fn runs(self, op_set: OpSet) -> bool {
+        match self {
+            Self::Cpu => true,
+            Self::Tract => !matches!(op_set, OpSet::Plugin),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Provider `cpu`: ONNX Runtime on the CPU, from a shared library that is found at run time.
 
+mod generation;
 mod library;
 mod places;
 mod python;

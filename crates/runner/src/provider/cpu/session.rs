@@ -4,10 +4,12 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ndarray::{ArrayD, IxDyn};
-use ort::session::builder::{AutoDevicePolicy, GraphOptimizationLevel};
+use ort::AsPointer;
+use ort::session::builder::{AutoDevicePolicy, GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session as OrtSession, SessionInputValue};
 use ort::value::{DynValue, Outlet, Shape, Tensor as OrtTensor, TensorElementType, ValueType};
 
+use super::generation::{GrowingGeneration, InPlaceGeneration};
 use super::library;
 use crate::contract::CacheLayout;
 use crate::error::{Error, GraphSource};
@@ -21,6 +23,8 @@ use crate::tensor::{ElementType, NamedTensors, Tensor};
 /// exclusive access.
 pub(crate) struct CpuBackend {
     session: Mutex<OrtSession>,
+    /// Whether the graph's attention appends to a cache that past and present share.
+    appends_in_place: bool,
     signature: Signature,
     threads: usize,
     graph: GraphSource,
@@ -40,15 +44,22 @@ impl CpuBackend {
             inputs: session.inputs().iter().map(port).collect(),
             outputs: session.outputs().iter().map(port).collect(),
         };
-        Ok(Self { session: Mutex::new(session), signature, threads, graph: graph.clone() })
+        let appends_in_place = content.appends_in_place();
+        Ok(Self {
+            session: Mutex::new(session),
+            appends_in_place,
+            signature,
+            threads,
+            graph: graph.clone(),
+        })
     }
 
-    fn session(&self) -> MutexGuard<'_, OrtSession> {
+    pub(super) fn session(&self) -> MutexGuard<'_, OrtSession> {
         // ONNX Runtime keeps no state between passes that a panic could have left half done.
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn error(&self, message: impl fmt::Display) -> Error {
+    pub(super) fn error(&self, message: impl fmt::Display) -> Error {
         Error::run(Provider::Cpu, &self.graph, message)
     }
 }
@@ -69,10 +80,19 @@ fn build(
         .with_memory_pattern(false)?
         // Whatever devices the library knows: this provider is the CPU.
         .with_auto_device(AutoDevicePolicy::PreferCPU)?;
+    register_operators(&builder)?;
     match content {
         GraphContent::File(path) => builder.commit_from_file(path),
         GraphContent::Bytes(bytes) => builder.commit_from_memory(bytes),
     }
+}
+
+/// Adds the operators of the domain `tmoe`.
+fn register_operators(builder: &SessionBuilder) -> ort::Result<()> {
+    let options = builder.ptr().cast_mut();
+    // SAFETY: the table is that of the library, static and of a version that was checked; the builder owns the options, and
+    // adding a domain is what they are for.
+    unsafe { tmoe_ops::onnxruntime::register(ort::api(), options) }.map_err(ort::Error::new)
 }
 
 fn port(outlet: &Outlet) -> Port {
@@ -126,67 +146,25 @@ impl Backend for CpuBackend {
         &'a self,
         cache: &'a CacheLayout,
         batch: usize,
-        _capacity: usize,
+        capacity: usize,
     ) -> Result<Box<dyn Generation + 'a>, Error> {
-        let empty = || from_host(Tensor::F32(ArrayD::zeros(IxDyn(&cache.shape(batch, 0)))));
-        let values = cache
-            .entries
-            .iter()
-            .map(|_| empty())
-            .collect::<ort::Result<_>>()
-            .map_err(|error| self.error(error))?;
-        Ok(Box::new(CpuGeneration { backend: self, cache, values }))
+        let generation: ort::Result<Box<dyn Generation + 'a>> = if self.appends_in_place {
+            InPlaceGeneration::new(self, cache, batch, capacity).map(|generation| Box::new(generation) as _)
+        } else {
+            GrowingGeneration::new(self, cache, batch).map(|generation| Box::new(generation) as _)
+        };
+        generation.map_err(|error| self.error(error))
     }
 }
 
-/// One generation; `values` are the `present` outputs of the last pass, which ONNX Runtime owns and takes back as
-/// they are.
-struct CpuGeneration<'a> {
-    backend: &'a CpuBackend,
-    cache: &'a CacheLayout,
-    values: Vec<DynValue>,
-}
-
-impl Generation for CpuGeneration<'_> {
-    fn step(&mut self, inputs: NamedTensors) -> Result<NamedTensors, Error> {
-        let Self { backend, cache, values } = self;
-        let mut feeds: Vec<(String, SessionInputValue<'_>)> = inputs
-            .into_iter()
-            .map(|(name, tensor)| Ok((name, from_host(tensor)?.into())))
-            .collect::<ort::Result<_>>()
-            .map_err(|error| backend.error(error))?;
-        for (entry, value) in cache.entries.iter().zip(values.iter()) {
-            feeds.push((entry.past.clone(), value.into()));
-        }
-        let mut session = backend.session();
-        let mut results = session.run(feeds).map_err(|error| backend.error(error))?;
-        let next = cache
-            .entries
-            .iter()
-            .map(|entry| {
-                results
-                    .remove(&entry.present)
-                    .ok_or_else(|| backend.error(format!("the output `{}` is missing", entry.present)))
-            })
-            .collect::<Result<_, _>>()?;
-        let outputs = results
-            .iter()
-            .map(|(name, value)| Ok((name.to_owned(), to_host(&value)?)))
-            .collect::<ort::Result<_>>()
-            .map_err(|error| backend.error(error))?;
-        self.values = next;
-        Ok(outputs)
-    }
-}
-
-fn from_host(tensor: Tensor) -> ort::Result<DynValue> {
+pub(super) fn from_host(tensor: Tensor) -> ort::Result<DynValue> {
     Ok(match tensor {
         Tensor::F32(array) => OrtTensor::from_array(array)?.into_dyn(),
         Tensor::I64(array) => OrtTensor::from_array(array)?.into_dyn(),
     })
 }
 
-fn to_host(value: &DynValue) -> ort::Result<Tensor> {
+pub(super) fn to_host(value: &DynValue) -> ort::Result<Tensor> {
     fn array<T: Clone>((shape, data): (&Shape, &[T])) -> ort::Result<ArrayD<T>> {
         ArrayD::from_shape_vec(shape.to_ixdyn(), data.to_vec()).map_err(ort::Error::wrap)
     }

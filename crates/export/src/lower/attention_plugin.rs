@@ -1,0 +1,45 @@
+//! Self-attention as one node, `tmoe.FlashAttention` (op set `plugin`).
+
+use tmoe_model::{Config, FloatType};
+use tmoe_onnx::{DataType, F32, GraphBuilder, I64, KvCache, Shape, Value};
+use tmoe_ops::schema::{DOMAIN, FLASH_ATTENTION};
+
+use super::{Tensor, batch, fixed, int, past, sequence, typed};
+
+/// Attention over projected queries, keys and values `[batch, .., heads x head_dim]`: the output before its projection, and
+/// the cache with this pass appended.
+pub(crate) fn flash_attention(
+    g: &mut GraphBuilder,
+    config: &Config,
+    stored: FloatType,
+    [q, k, v]: [Tensor; 3],
+    attention_mask: Value<I64>,
+    cache: KvCache<F32>,
+) -> (Tensor, KvCache<F32>) {
+    let rotary_type = match stored {
+        FloatType::F32 => "float32",
+        FloatType::BF16 => "bfloat16",
+        FloatType::F16 => "float16",
+    };
+    let present = Shape::from([batch(), fixed(config.kv_heads()), past() + sequence(), fixed(config.head_dim())]);
+    let y = g.shape(q).clone();
+    let outputs = g.custom(
+        DOMAIN,
+        FLASH_ATTENTION.name,
+        &[q.any(), k.any(), v.any(), cache.key.any(), cache.value.any(), attention_mask.any()],
+        &[
+            ("num_heads", int(config.heads()).into()),
+            ("kv_num_heads", int(config.kv_heads()).into()),
+            ("rope_theta", (config.rope_theta() as f32).into()),
+            ("scale", ((config.head_dim() as f64).powf(-0.5) as f32).into()),
+            ("rotary_type", rotary_type.into()),
+        ],
+        &[
+            (DataType::Float32, y),
+            (DataType::Float32, present.clone()),
+            (DataType::Float32, present),
+        ],
+    );
+    let [y, key, value] = [0, 1, 2].map(|index| typed(&outputs, index));
+    (y, KvCache { key, value })
+}

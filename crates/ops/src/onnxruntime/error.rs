@@ -1,0 +1,45 @@
+//! What a node reports to ONNX Runtime.
+
+use thiserror::Error;
+
+use crate::schema::{ElementType, SchemaError};
+
+/// Why a node cannot be created or run.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub(super) enum OperatorError {
+    /// Types, shapes or attributes do not fit.
+    #[error("{0}")]
+    Schema(#[from] SchemaError),
+    /// A weight is computed by the graph.
+    #[error("{operator}: the input `{input}` is computed by the graph, expected an initializer: weights are packed once")]
+    NotConstant {
+        /// The operator.
+        operator: &'static str,
+        /// The input.
+        input: &'static str,
+    },
+    /// A size that memory cannot have.
+    #[error("{operator}: {what} is too large for memory")]
+    TooLarge {
+        /// The operator.
+        operator: &'static str,
+        /// What.
+        what: String,
+    },
+    /// An element type that this library's kernels do not compute with.
+    #[error("{operator}: the input `{input}` has {found} elements, which the CPU kernel does not take")]
+    Unsupported {
+        /// The operator.
+        operator: &'static str,
+        /// The input.
+        input: &'static str,
+        /// Its type.
+        found: ElementType,
+    },
+    /// ONNX Runtime refused a call.
+    #[error("{0}")]
+    Runtime(String),
+    /// A defect of this library.
+    #[error("tmoe_ops failed: {0}; please report it")]
+    Panic(String),
+}

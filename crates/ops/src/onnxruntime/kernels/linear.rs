@@ -1,0 +1,56 @@
+//! `Linear` on the CPU.
+
+use super::super::context::Context;
+use super::super::error::OperatorError;
+use super::super::info::Info;
+use super::super::operator::Kernel;
+use super::{elements, required, weights};
+use crate::cpu::{Linear, Parallel};
+use crate::schema::{Argument, Attributes, LINEAR};
+
+pub(in crate::onnxruntime) struct LinearKernel {
+    linear: Linear,
+    input: usize,
+    output: usize,
+    weight: Argument,
+}
+
+const X: usize = 0;
+
+impl Kernel for LinearKernel {
+    fn create(info: &Info) -> Result<Self, OperatorError> {
+        info.check()?;
+        let (weight, tensor) = weights(info, &LINEAR, "weight", "scale")?;
+        let bias = info.weight("bias")?;
+        let &[input, output] = tensor.shape() else {
+            unreachable!("the schema has checked the axes of weight");
+        };
+        let bias = bias.map(|bias| bias.elements().unwrap_or_default());
+        Ok(Self { linear: Linear::new(input, output, weight, bias), input, output, weight: tensor.argument() })
+    }
+
+    fn compute(&self, context: &Context<'_>) -> Result<(), OperatorError> {
+        let x = required(context, &LINEAR, X)?;
+        let values = elements(x, &LINEAR, X)?;
+        let mut shape = x.shape().to_vec();
+        match shape.last_mut() {
+            Some(last) if *last == self.input => *last = self.output,
+            _ => {
+                let inputs = [Some(x.argument()), Some(self.weight.clone())];
+                LINEAR.infer(&Attributes::default(), &inputs)?;
+                unreachable!("the schema refuses what does not fit");
+            }
+        }
+        let rows = values.len() / self.input.max(1);
+        let (y, y_len) = context.output(0, &shape)?;
+        if y_len == 0 {
+            return Ok(());
+        }
+        let threads = context.threads();
+        let mut scratch = context.scratch(self.linear.scratch_len(rows, threads.threads().get()))?;
+        // SAFETY: an output of its own, with as many elements; the kernel writes all before it reads any.
+        let y = unsafe { std::slice::from_raw_parts_mut(y, y_len) };
+        self.linear.run(values, y, scratch.elements(), &threads);
+        Ok(())
+    }
+}

@@ -1,0 +1,66 @@
+//! `SparseMoe` on the CPU.
+
+use super::super::context::Context;
+use super::super::error::OperatorError;
+use super::super::info::Info;
+use super::super::operator::Kernel;
+use super::{elements, required, weights};
+use crate::cpu::{Parallel, SparseMoe, SparseMoeShape};
+use crate::schema::{Attributes, SPARSE_MOE, SparseMoeAttributes};
+
+pub(in crate::onnxruntime) struct SparseMoeKernel {
+    moe: SparseMoe,
+    experts: usize,
+    hidden: usize,
+    attributes: Attributes,
+    weight_arguments: [crate::schema::Argument; 2],
+}
+
+const X: usize = 0;
+const ROUTER_LOGITS: usize = 1;
+
+impl Kernel for SparseMoeKernel {
+    fn create(info: &Info) -> Result<Self, OperatorError> {
+        let attributes = info.check()?;
+        let (gate_up, gate_up_tensor) = weights(info, &SPARSE_MOE, "gate_up", "gate_up_scale")?;
+        let (down, down_tensor) = weights(info, &SPARSE_MOE, "down", "down_scale")?;
+        let &[experts, hidden, both] = gate_up_tensor.shape() else {
+            unreachable!("the schema has checked the axes of gate_up");
+        };
+        let SparseMoeAttributes { top_k, activation, normalize_top_k } = SparseMoeAttributes::read(&attributes)?;
+        let shape = SparseMoeShape { experts, hidden, ffn: both / 2, top_k, activation, normalize_top_k };
+        Ok(Self {
+            moe: SparseMoe::new(shape, gate_up, down),
+            experts,
+            hidden,
+            attributes,
+            weight_arguments: [gate_up_tensor.argument(), down_tensor.argument()],
+        })
+    }
+
+    fn compute(&self, context: &Context<'_>) -> Result<(), OperatorError> {
+        let x = required(context, &SPARSE_MOE, X)?;
+        let logits = required(context, &SPARSE_MOE, ROUTER_LOGITS)?;
+        let (values, scores) = (elements(x, &SPARSE_MOE, X)?, elements(logits, &SPARSE_MOE, ROUTER_LOGITS)?);
+        let tokens = values.len() / self.hidden.max(1);
+        if x.shape().last() != Some(&self.hidden)
+            || logits.shape().last() != Some(&self.experts)
+            || scores.len() != tokens * self.experts
+        {
+            let [gate_up, down] = self.weight_arguments.clone();
+            let inputs = [x.argument(), logits.argument(), gate_up, down].map(Some);
+            SPARSE_MOE.infer(&self.attributes, &inputs)?;
+            unreachable!("the schema refuses what does not fit");
+        }
+        let (y, y_len) = context.output(0, x.shape())?;
+        if y_len == 0 {
+            return Ok(());
+        }
+        let threads = context.threads();
+        let mut scratch = context.scratch(self.moe.scratch_len(tokens, threads.threads().get()))?;
+        // SAFETY: an output of its own, with as many elements; the kernel writes all before it reads any.
+        let y = unsafe { std::slice::from_raw_parts_mut(y, y_len) };
+        self.moe.run(values, scores, y, scratch.elements(), &threads);
+        Ok(())
+    }
+}

@@ -1,0 +1,175 @@
+//! `FlashAttention`: causal attention with rotary embedding and a key/value cache (Dao et al. 2022; Su et al. 2021).
+//!
+//! | input | type | shape |
+//! |---|---|---|
+//! | `q` | float32 | [batch, queries, heads x head_dim]: the last `queries` positions of the sequence |
+//! | `k`, `v` | float32 | [batch, sequence, kv_heads x head_dim] |
+//! | `past_key`, `past_value` | float32 | [batch, kv_heads, past, head_dim], keys already rotated |
+//! | `attention_mask` | int64 | [batch, past + sequence], 1 = real point |
+//! | -> `y` | float32 | as `q` |
+//! | -> `present_key`, `present_value` | float32 | [batch, kv_heads, past + sequence, head_dim] |
+//!
+//! The position of a point is the number of real points before it; a query attends to the real points up to itself, and
+//! one that has none gives zeros.
+//!
+//! The cache can be preallocated: where `past_key` and `past_value` have room for `past + sequence` rows or more, of which
+//! the mask's length says how many are filled, the present has their shape, and where both are bound to one buffer the
+//! append is in place.
+//!
+//! Attributes: `num_heads`, `kv_num_heads`; `rope_theta`, the base of the rotary frequencies; `scale` (0: 1 / sqrt(head_dim));
+//! `rotary_type`, the type to which cos and sin are rounded (`float32`, `bfloat16`, `float16`): Time-MoE keeps them in the
+//! type that its checkpoint is stored in.
+
+use super::argument::{Argument, Dimension, ElementType};
+use super::attributes::{AttributeDefault, AttributeSpec, Attributes};
+use super::check::Node;
+use super::{InputSpec, Operator, SchemaError};
+use crate::cpu::RotaryRounding;
+
+const FLOAT: &[ElementType] = &[ElementType::Float32];
+
+/// Causal attention with rotary embedding and cache.
+pub static FLASH_ATTENTION: Operator = Operator {
+    name: "FlashAttention",
+    inputs: &[
+        InputSpec::new("q", FLOAT),
+        InputSpec::new("k", FLOAT),
+        InputSpec::new("v", FLOAT),
+        InputSpec::new("past_key", FLOAT),
+        InputSpec::new("past_value", FLOAT),
+        InputSpec::new("attention_mask", &[ElementType::Int64]),
+    ],
+    outputs: &["y", "present_key", "present_value"],
+    attributes: &[
+        AttributeSpec::new("num_heads", AttributeDefault::RequiredInt),
+        AttributeSpec::new("kv_num_heads", AttributeDefault::RequiredInt),
+        AttributeSpec::new("rope_theta", AttributeDefault::Float(10_000.0)),
+        AttributeSpec::new("scale", AttributeDefault::Float(0.0)),
+        AttributeSpec::new("rotary_type", AttributeDefault::Text("float32")),
+    ],
+    rule: infer,
+};
+
+/// The attributes of a node.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FlashAttentionAttributes {
+    /// Query heads.
+    pub heads: usize,
+    /// Key/value heads; divides `heads`.
+    pub kv_heads: usize,
+    /// Base of the rotary frequencies.
+    pub rope_theta: f32,
+    /// Factor of the scores; 0 for 1 / sqrt(head_dim).
+    pub scale: f32,
+    /// To what cos and sin are rounded.
+    pub rounding: RotaryRounding,
+}
+
+impl FlashAttentionAttributes {
+    /// Reads a node's attributes.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemaError::Attribute`] where one is missing or has no such value.
+    pub fn read(attributes: &Attributes) -> Result<Self, SchemaError> {
+        Self::of(&Node::attributes_of(&FLASH_ATTENTION, attributes)?)
+    }
+
+    fn of(node: &Node<'_>) -> Result<Self, SchemaError> {
+        let size = |value: i64| usize::try_from(value).unwrap_or(usize::MAX);
+        let heads = size(node.int("num_heads", 1..)?);
+        let kv_heads = size(node.int("kv_num_heads", 1..)?);
+        if heads % kv_heads != 0 {
+            let expected = format!("a divisor of num_heads, {heads}");
+            return Err(node.attribute_error("kv_num_heads", expected, kv_heads.to_string()));
+        }
+        let roundings = [
+            ("float32", RotaryRounding::Float32),
+            ("bfloat16", RotaryRounding::BFloat16),
+            ("float16", RotaryRounding::Float16),
+        ];
+        let positive = |attribute, value: f32, zero: bool| {
+            if value.is_finite() && (value > 0.0 || zero && value == 0.0) {
+                Ok(value)
+            } else {
+                Err(node.attribute_error(attribute, "a positive number".to_owned(), value.to_string()))
+            }
+        };
+        Ok(Self {
+            heads,
+            kv_heads,
+            rope_theta: positive("rope_theta", node.float("rope_theta"), false)?,
+            scale: positive("scale", node.float("scale"), true)?,
+            rounding: node.choice("rotary_type", &roundings)?,
+        })
+    }
+}
+
+fn infer(node: &Node<'_>) -> Result<Vec<Argument>, SchemaError> {
+    let attributes = FlashAttentionAttributes::of(node)?;
+    let (heads, kv_heads) = (attributes.heads as u64, attributes.kv_heads as u64);
+    let q: [Dimension; 3] = node.shape("q", "[batch, queries, heads x head_dim]")?;
+    let k: [Dimension; 3] = node.shape("k", "[batch, sequence, kv_heads x head_dim]")?;
+    let v: [Dimension; 3] = node.shape("v", "[batch, sequence, kv_heads x head_dim]")?;
+    let cache = "[batch, kv_heads, past, head_dim]";
+    let past_key: [Dimension; 4] = node.shape("past_key", cache)?;
+    let past_value: [Dimension; 4] = node.shape("past_value", cache)?;
+    let mask: [Dimension; 2] = node.shape("attention_mask", "[batch, past + sequence]")?;
+
+    let batch = q[0].or(&k[0]).or(&past_key[0]).or(&mask[0]).clone();
+    if let Some(width) = q[2].fixed() {
+        let fits = width % heads == 0 && width > 0;
+        node.require(fits, "q", || format!("[batch, queries, heads x head_dim] with heads = {heads}"))?;
+        let head_dim = width / heads;
+        node.require(head_dim % 2 == 0, "q", || {
+            format!("[batch, queries, {heads} x head_dim] with an even head_dim, which rotary embedding needs")
+        })?;
+    }
+    let head_dim = match q[2].fixed() {
+        Some(width) => Dimension::Fixed(width / heads),
+        None => past_key[3].or(&past_value[3]).clone(),
+    };
+    let width = match head_dim.fixed() {
+        Some(head_dim) => Dimension::Fixed(head_dim * kv_heads),
+        None => Dimension::Unknown,
+    };
+    let queries_fit = !matches!((q[1].fixed(), k[1].fixed()), (Some(queries), Some(sequence)) if queries > sequence);
+    node.require(queries_fit, "q", || format!("[batch, queries, ..] with queries <= sequence = {}", k[1]))?;
+    for (name, shape) in [("k", &k), ("v", &v)] {
+        let fits = shape[0].may_equal(&batch) && shape[1].may_equal(&k[1]) && shape[2].may_equal(&width);
+        node.require(fits, name, || {
+            format!("[batch, sequence, {kv_heads} x {head_dim}] with batch = {batch}, sequence = {}", k[1])
+        })?;
+    }
+    for (name, shape) in [("past_key", &past_key), ("past_value", &past_value)] {
+        let fits = shape[0].may_equal(&batch)
+            && shape[1].may_equal(&Dimension::Fixed(kv_heads))
+            && shape[2].may_equal(&past_key[2])
+            && shape[3].may_equal(&head_dim);
+        node.require(fits, name, || {
+            format!("[batch, {kv_heads}, past, {head_dim}] with batch = {batch}, past = {}", past_key[2])
+        })?;
+    }
+    node.require(mask[0].may_equal(&batch), "attention_mask", || {
+        format!("[batch, past + sequence] with batch = {batch}")
+    })?;
+    if let (Some(total), Some(sequence)) = (mask[1].fixed(), k[1].fixed()) {
+        let past = total.checked_sub(sequence);
+        // Either exactly the past, or a buffer with room for all.
+        let fits = past.is_some_and(|past| {
+            past_key[2].fixed().is_none_or(|capacity| capacity == past || capacity >= total)
+        });
+        node.require(fits, "attention_mask", || {
+            format!("[batch, past + sequence] with past = {}, sequence = {sequence}", past_key[2])
+        })?;
+    }
+    let rows = match (past_key[2].fixed(), mask[1].fixed()) {
+        (Some(capacity), Some(total)) => Dimension::Fixed(capacity.max(total)),
+        // Of a preallocated cache whose size is not known before it is bound, this is what is filled.
+        _ => mask[1].clone(),
+    };
+    let float = |shape| Argument { element_type: ElementType::Float32, shape: Some(shape) };
+    let present = float(vec![batch.clone(), Dimension::Fixed(kv_heads), rows, head_dim]);
+    let y = node.input("q").and_then(|q| q.shape.clone());
+    Ok(vec![Argument { element_type: ElementType::Float32, shape: y }, present.clone(), present])
+}
