@@ -3,7 +3,15 @@
 //! Kernels take slices and shapes, and a [`Parallel`] to share work with; they never start threads, so that a host's
 //! own thread pool stays the only one.
 
+mod activation;
+mod linear;
+mod matmul;
 mod parallel;
 pub(crate) mod simd;
+mod sparse_moe;
 
+pub use self::activation::Activation;
+pub use self::linear::Linear;
+pub use self::matmul::Weights;
 pub use self::parallel::{Parallel, ScopedThreads, Sequential};
+pub use self::sparse_moe::{SparseMoe, SparseMoeShape};

@@ -1,0 +1,24 @@
+//! Matrix products of float32 rows with packed weights.
+//!
+//! ```text
+//! weights   what the caller has: float32, float16, bfloat16, int8
+//! panels    the weights in the order in which the innermost loop reads them, laid out once
+//! tile      the innermost loop: a few rows times a few panels, in registers
+//! product   many rows times many panels, and what is done with each sum
+//! share     which part of a product each thread gets
+//! ```
+//!
+//! Every sum runs over the depth in ascending order, so an output does not depend on the other rows, on the tiles, or
+//! on how many threads share the work.
+
+mod aligned;
+mod panels;
+mod product;
+mod share;
+mod tile;
+mod weights;
+
+pub(crate) use self::panels::Panels;
+pub(crate) use self::product::{Finish, Output, Product, Rows};
+pub(crate) use self::share::{BLOCK_ROWS, part, parts};
+pub use self::weights::Weights;

@@ -1,0 +1,217 @@
+//! Many rows times many panels.
+
+use std::ops::Range;
+
+use super::panels::{Panels, Values};
+use super::tile::{Element, MOST_ELEMENTS, MOST_ROWS, Tiled, panels_at_once, tile};
+use crate::cpu::Activation;
+use crate::cpu::activation::{gelu, gelu_tanh, relu, silu};
+use crate::cpu::simd::dispatch;
+
+/// The inputs: some rows of a matrix.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    /// [.., depth].
+    pub(crate) values: &'a [f32],
+    /// Which rows; all, in order, if there is no such list.
+    pub(crate) chosen: Option<&'a [u32]>,
+}
+
+/// Where the outputs go: some rows of a matrix that several threads write to.
+#[derive(Clone, Copy)]
+pub(crate) struct Output<'a> {
+    start: *mut f32,
+    rows: usize,
+    columns: usize,
+    /// Which rows; all, in order, if there is no such list.
+    pub(crate) chosen: Option<&'a [u32]>,
+    matrix: std::marker::PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: the only use is `Product::run`, whose caller promises that no two threads touch the same elements.
+unsafe impl Send for Output<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Output<'_> {}
+
+impl<'a> Output<'a> {
+    /// All rows of `values`, [.., columns].
+    pub(crate) fn new(values: &'a mut [f32], columns: usize) -> Self {
+        let rows = values.len() / columns.max(1);
+        let start = values.as_mut_ptr();
+        Self { start, rows, columns, chosen: None, matrix: std::marker::PhantomData }
+    }
+
+    /// The given rows.
+    pub(crate) fn choose<'b>(self, chosen: &'b [u32]) -> Output<'b>
+    where
+        'a: 'b,
+    {
+        Output { chosen: Some(chosen), ..self }
+    }
+
+    /// Rows from `first` on.
+    pub(crate) fn from(self, first: usize) -> Self {
+        assert!(first <= self.rows && self.chosen.is_none());
+        // SAFETY: within the matrix, or at its end.
+        let start = unsafe { self.start.add(first * self.columns) };
+        Self { start, rows: self.rows - first, ..self }
+    }
+
+    /// The matrix, to read it.
+    ///
+    /// # Safety
+    ///
+    /// No thread writes to these rows while the slice lives.
+    pub(crate) unsafe fn rows(&self, rows: usize) -> &'a [f32] {
+        assert!(rows <= self.rows && self.chosen.is_none());
+        // SAFETY: within the matrix; the caller's.
+        unsafe { std::slice::from_raw_parts(self.start, rows * self.columns) }
+    }
+}
+
+/// What becomes of the sums.
+#[derive(Clone, Copy)]
+pub(crate) enum Finish<'a> {
+    /// `activation(gate) * up`, for gated panels.
+    Gate(Activation),
+    /// Each row times its factor, [rows].
+    Scale(&'a [f32]),
+    /// Plus [columns], if any.
+    Bias(Option<&'a [f32]>),
+}
+
+/// `count` rows times some panels of one matrix.
+pub(crate) struct Product<'a> {
+    pub(crate) panels: &'a Panels,
+    pub(crate) matrix: usize,
+    pub(crate) chosen_panels: Range<usize>,
+    pub(crate) count: usize,
+    pub(crate) rows: Rows<'a>,
+    pub(crate) finish: Finish<'a>,
+    pub(crate) output: Output<'a>,
+}
+
+impl Product<'_> {
+    /// Overwrites the outputs: the columns of these panels, in these rows.
+    ///
+    /// # Safety
+    ///
+    /// No other thread touches those outputs meanwhile, and the matrix that [`Output::new`] was given still lives.
+    pub(crate) unsafe fn run(&self) {
+        let depth = self.panels.depth;
+        let given = self.rows.values.len().checked_div(depth).unwrap_or(usize::MAX);
+        let within = |chosen: Option<&[u32]>, rows: usize| match chosen {
+            Some(chosen) => {
+                chosen.len() >= self.count && chosen[..self.count].iter().all(|&row| (row as usize) < rows)
+            }
+            None => self.count <= rows,
+        };
+        assert!(within(self.rows.chosen, given), "input rows");
+        assert!(within(self.output.chosen, self.output.rows), "output rows");
+        assert!(self.output.columns == self.panels.columns, "output columns");
+        assert!(self.chosen_panels.end <= self.panels.count, "panels");
+        match self.finish {
+            Finish::Gate(_) => assert!(self.panels.gated),
+            Finish::Scale(factors) => assert!(!self.panels.gated && factors.len() >= self.count),
+            Finish::Bias(bias) => {
+                assert!(!self.panels.gated && bias.is_none_or(|bias| bias.len() == self.panels.columns));
+            }
+        }
+        match &self.panels.values {
+            Values::F32(values) => self.float(values),
+            Values::Bf16(values) => self.float(values),
+        }
+    }
+
+    fn float<E: Element>(&self, values: &[E]) {
+        dispatch!(self.panels.level, |simd| self.tiles(simd, values));
+    }
+
+    /// Panel by panel, so that each is read from memory once and then stays in the nearest cache for all rows.
+    #[inline(always)]
+    fn tiles<S: Tiled, E: Element>(&self, simd: S, values: &[E]) {
+        let depth = self.panels.depth;
+        let panel = depth * 2 * S::LANES;
+        let tiles = self.count.div_ceil(S::ROWS);
+        let most_panels = if tiles == 1 { panels_at_once(self.count) } else { 1 };
+        let mut sums = [0.0; MOST_ELEMENTS];
+        let mut rows = [std::ptr::null(); MOST_ROWS];
+        let mut first_panel = self.chosen_panels.start;
+        while first_panel < self.chosen_panels.end {
+            let panels = most_panels.min(self.chosen_panels.end - first_panel);
+            let start = (self.matrix * self.panels.count + first_panel) * panel;
+            let weights = values[start..start + panels * panel].as_ptr();
+            for t in 0..tiles {
+                // Tiles of nearly equal height: a tile of one row would take as long as one of four.
+                let (from, to) = (t * self.count / tiles, (t + 1) * self.count / tiles);
+                for (row, pointer) in (from..to).zip(&mut rows) {
+                    let row = self.rows.chosen.map_or(row, |chosen| chosen[row] as usize);
+                    *pointer = self.rows.values.as_ptr().wrapping_add(row * depth);
+                }
+                // SAFETY: `run` checked that the rows lie within the inputs.
+                unsafe { tile(simd, &rows[..to - from], weights, panels, depth, &mut sums) };
+                self.finish(simd, from..to, first_panel, panels, &mut sums);
+            }
+            first_panel += panels;
+        }
+    }
+
+    /// Writes a tile's outputs; `sums` is [rows, panels, 2 vectors].
+    #[inline(always)]
+    fn finish<S: Tiled>(
+        &self,
+        simd: S,
+        rows: Range<usize>,
+        first_panel: usize,
+        panels: usize,
+        sums: &mut [f32; MOST_ELEMENTS],
+    ) {
+        let width = self.panels.panel_columns;
+        for (r, row) in rows.enumerate() {
+            let out = self.output.chosen.map_or(row, |chosen| chosen[row] as usize) * self.output.columns;
+            for p in 0..panels {
+                let first = (first_panel + p) * width;
+                let sums = &mut sums[(r * panels + p) * 2 * S::LANES..][..2 * S::LANES];
+                match self.finish {
+                    Finish::Gate(Activation::Silu) => gate(simd, sums, silu),
+                    Finish::Gate(Activation::Gelu) => gate(simd, sums, gelu),
+                    Finish::Gate(Activation::GeluTanh) => gate(simd, sums, gelu_tanh),
+                    Finish::Gate(Activation::Relu) => gate(simd, sums, relu),
+                    Finish::Scale(factors) => {
+                        let factor = factors[row];
+                        sums.iter_mut().for_each(|sum| *sum *= factor);
+                    }
+                    Finish::Bias(Some(bias)) => {
+                        sums.iter_mut().zip(&bias[first..]).for_each(|(sum, bias)| *sum += bias);
+                    }
+                    Finish::Bias(None) => {}
+                }
+                let columns = width.min(self.panels.columns - first);
+                // SAFETY: `run` checked that the rows lie within the outputs, and the columns are cut to theirs;
+                // nobody else touches them.
+                unsafe {
+                    let to = self.output.start.add(out + first);
+                    if columns == 2 * S::LANES {
+                        simd.store(to, simd.load(sums.as_ptr()));
+                        simd.store(to.add(S::LANES), simd.load(sums.as_ptr().add(S::LANES)));
+                    } else if columns == S::LANES {
+                        simd.store(to, simd.load(sums.as_ptr()));
+                    } else {
+                        std::ptr::copy_nonoverlapping(sums.as_ptr(), to, columns);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `sums`, [gate's vector, up's vector]: the first becomes the gated product.
+#[inline(always)]
+fn gate<S: Tiled>(simd: S, sums: &mut [f32], activation: impl Fn(S, S::F32) -> S::F32) {
+    assert!(sums.len() == 2 * S::LANES);
+    // SAFETY: two vectors.
+    unsafe {
+        let (gate, up) = (simd.load(sums.as_ptr()), simd.load(sums.as_ptr().add(S::LANES)));
+        simd.store(sums.as_mut_ptr(), simd.mul(activation(simd, gate), up));
+    }
+}

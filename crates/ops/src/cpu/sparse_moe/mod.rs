@@ -1,0 +1,298 @@
+//! The sparse mixture of experts.
+
+mod plan;
+#[cfg(test)]
+pub(crate) mod reference;
+mod routing;
+#[cfg(test)]
+mod tests;
+
+use self::plan::{Block, Plan};
+use self::routing::{Routing, UNUSED};
+use super::matmul::{Finish, Output, Panels, Product, Rows, Weights, part, parts};
+use super::simd::Level;
+use super::{Activation, Parallel};
+
+/// Tokens that are worked on together: this bounds the scratch memory.
+const CHUNK: usize = 2048;
+
+/// Tokens whose experts' outputs are added up by one task.
+const COMBINE_BLOCK: usize = 64;
+
+/// The sizes of a mixture of experts, and what it computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SparseMoeShape {
+    /// How many experts there are.
+    pub experts: usize,
+    /// Elements of a token.
+    pub hidden: usize,
+    /// Width of an expert.
+    pub ffn: usize,
+    /// How many experts work on a token.
+    pub top_k: usize,
+    /// Applied to the gate.
+    pub activation: Activation,
+    /// Whether the weights of a token's experts are divided by their sum. Time-MoE's are not.
+    pub normalize_top_k: bool,
+}
+
+/// A mixture of experts: `y = sum over the top-k experts of weight * down(activation(gate(x)) * up(x))`, where the
+/// weights are the softmax of the router's logits over all experts.
+///
+/// Equal logits go to the lower expert index. An expert of weight zero does not work at all: a logit of minus infinity
+/// is weight zero, and where all logits are, the output is zero. The result does not depend on the number of threads,
+/// and that of a token not on the other tokens.
+pub struct SparseMoe {
+    shape: SparseMoeShape,
+    gate_up: Panels,
+    down: Panels,
+}
+
+impl SparseMoe {
+    /// Lays out the weights: `gate_up` is [experts, hidden, 2 x ffn], the first ffn columns being the gate's, and
+    /// `down` is [experts, ffn, hidden].
+    ///
+    /// # Panics
+    ///
+    /// If a size is zero, `top_k` exceeds the number of experts, or the weights are not of these sizes.
+    pub fn new(shape: SparseMoeShape, gate_up: Weights<'_>, down: Weights<'_>) -> Self {
+        Self::for_level(Level::best(), shape, gate_up, down)
+    }
+
+    pub(crate) fn for_level(
+        level: Level,
+        shape: SparseMoeShape,
+        gate_up: Weights<'_>,
+        down: Weights<'_>,
+    ) -> Self {
+        let SparseMoeShape { experts, hidden, ffn, top_k, .. } = shape;
+        assert!(experts > 0 && hidden > 0 && ffn > 0, "a mixture of no experts, or of empty ones: {shape:?}");
+        assert!((1..=experts).contains(&top_k), "top-{top_k} of {experts} experts");
+        Self {
+            shape,
+            gate_up: Panels::pack(level, gate_up, experts, hidden, ffn, true),
+            down: Panels::pack(level, down, experts, ffn, hidden, false),
+        }
+    }
+
+    /// How many float32 of scratch memory [`run`](Self::run) needs for so many tokens on so many threads.
+    pub fn scratch_len(&self, tokens: usize, _threads: usize) -> usize {
+        let SparseMoeShape { experts, hidden, ffn, top_k, .. } = self.shape;
+        let slots = tokens.min(CHUNK) * top_k;
+        let outputs = if top_k == 1 { 0 } else { slots * hidden };
+        Plan::words(slots, experts) + experts + 1 + 4 * slots + slots * ffn + outputs
+    }
+
+    /// Runs: `x` is [tokens, hidden], `router_logits` [tokens, experts], and `y`, which is overwritten, [tokens,
+    /// hidden].
+    ///
+    /// # Panics
+    ///
+    /// If they are not of the same number of tokens, or `scratch` is shorter than [`scratch_len`](Self::scratch_len).
+    pub fn run(
+        &self,
+        x: &[f32],
+        router_logits: &[f32],
+        y: &mut [f32],
+        scratch: &mut [f32],
+        parallel: &dyn Parallel,
+    ) {
+        let SparseMoeShape { experts, hidden, .. } = self.shape;
+        let tokens = x.len() / hidden;
+        assert_eq!(x.len(), tokens * hidden, "elements of x, [tokens, {hidden}]");
+        assert_eq!(router_logits.len(), tokens * experts, "router logits of [{tokens}, {experts}]");
+        assert_eq!(y.len(), x.len(), "elements of y, [{tokens}, {hidden}]");
+        let needed = self.scratch_len(tokens, parallel.threads().get());
+        assert!(scratch.len() >= needed, "scratch memory of {}, {needed} are needed", scratch.len());
+        let chunks = x.chunks(CHUNK * hidden).zip(router_logits.chunks(CHUNK * experts));
+        for ((x, router_logits), y) in chunks.zip(y.chunks_mut(CHUNK * hidden)) {
+            self.chunk(x, router_logits, y, scratch, parallel);
+        }
+    }
+
+    fn chunk(
+        &self,
+        x: &[f32],
+        router_logits: &[f32],
+        y: &mut [f32],
+        scratch: &mut [f32],
+        parallel: &dyn Parallel,
+    ) {
+        let SparseMoeShape { experts, hidden, ffn, top_k, normalize_top_k, .. } = self.shape;
+        let slots = x.len() / hidden * top_k;
+        let mut carve = Carve(scratch);
+        let mut routing = Routing {
+            first_rows: carve.indices(experts + 1),
+            slots: carve.indices(slots),
+            slot_weights: carve.numbers(slots),
+            tokens: carve.indices(slots),
+            weights: carve.numbers(slots),
+        };
+        let blocks = carve.indices(Plan::words(slots, experts));
+        let inner = carve.numbers(slots * ffn);
+
+        routing.choose(router_logits, experts, top_k, normalize_top_k, parallel);
+        let rows = routing.order(top_k);
+        let Routing { first_rows, slots, tokens, weights, .. } = routing;
+        let plan = Plan::new(first_rows, blocks);
+        let work = Work { moe: self, x, tokens, weights, inner: Output::new(inner, ffn) };
+        if top_k == 1 {
+            // Every row is a token's only one: its output needs no adding up.
+            if rows < slots.len() {
+                y.fill(0.0);
+            }
+            work.run(&plan, Output::new(y, hidden), true, parallel);
+            return;
+        }
+        let outputs = carve.numbers(rows * hidden);
+        work.run(&plan, Output::new(outputs, hidden), false, parallel);
+        combine(slots, top_k, outputs, hidden, y, parallel);
+    }
+}
+
+/// One chunk's products.
+struct Work<'a> {
+    moe: &'a SparseMoe,
+    /// [tokens, hidden].
+    x: &'a [f32],
+    /// [rows]: whose rows they are.
+    tokens: &'a [u32],
+    /// [rows].
+    weights: &'a [f32],
+    /// [rows, ffn]: what lies between the two products.
+    inner: Output<'a>,
+}
+
+impl Work<'_> {
+    /// `output` is [rows, hidden], or [tokens, hidden] with `by_token`.
+    fn run(&self, plan: &Plan<'_>, output: Output<'_>, by_token: bool, parallel: &dyn Parallel) {
+        let threads = parallel.threads().get();
+        let blocks = plan.blocks();
+        let (gate_up, down) = (&self.moe.gate_up, &self.moe.down);
+        let up_parts = parts(blocks, gate_up.count, threads);
+        let down_parts = parts(blocks, down.count, threads);
+        if up_parts == 1 && down_parts == 1 {
+            // What lies between the products stays in the cache.
+            parallel.for_each(blocks, &|task| {
+                let block = plan.block(task);
+                // SAFETY: every task has its own rows; the outputs are borrowed until all are done.
+                unsafe {
+                    self.up(&block, 0..gate_up.count);
+                    self.down(&block, 0..down.count, output, by_token);
+                }
+            });
+            return;
+        }
+        parallel.for_each(blocks * up_parts, &|task| {
+            let panels = part(gate_up.count, up_parts, task % up_parts);
+            // SAFETY: every task has its own rows or panels; the outputs are borrowed until all are done.
+            unsafe { self.up(&plan.block(task / up_parts), panels) };
+        });
+        parallel.for_each(blocks * down_parts, &|task| {
+            let panels = part(down.count, down_parts, task % down_parts);
+            // SAFETY: as above.
+            unsafe { self.down(&plan.block(task / down_parts), panels, output, by_token) };
+        });
+    }
+
+    /// # Safety
+    ///
+    /// No other thread touches these rows and columns of `inner`.
+    unsafe fn up(&self, block: &Block, chosen_panels: std::ops::Range<usize>) {
+        let product = Product {
+            panels: &self.moe.gate_up,
+            matrix: block.expert,
+            chosen_panels,
+            count: block.rows.len(),
+            rows: Rows { values: self.x, chosen: Some(&self.tokens[block.rows.clone()]) },
+            finish: Finish::Gate(self.moe.shape.activation),
+            output: self.inner.from(block.rows.start),
+        };
+        // SAFETY: the caller's.
+        unsafe { product.run() };
+    }
+
+    /// # Safety
+    ///
+    /// No other thread touches these rows and columns of `output`, or writes to these rows of `inner`.
+    unsafe fn down(
+        &self,
+        block: &Block,
+        chosen_panels: std::ops::Range<usize>,
+        output: Output<'_>,
+        by_token: bool,
+    ) {
+        let rows = block.rows.clone();
+        // SAFETY: the caller's.
+        let values = unsafe { self.inner.from(rows.start).rows(rows.len()) };
+        let output =
+            if by_token { output.choose(&self.tokens[rows.clone()]) } else { output.from(rows.start) };
+        let product = Product {
+            panels: &self.moe.down,
+            matrix: block.expert,
+            chosen_panels,
+            count: rows.len(),
+            rows: Rows { values, chosen: None },
+            finish: Finish::Scale(&self.weights[rows]),
+            output,
+        };
+        // SAFETY: the caller's.
+        unsafe { product.run() };
+    }
+}
+
+/// `y`, [tokens, hidden]: the sums of the `outputs`, [rows, hidden], of each token's slots, in the slots' order.
+fn combine(
+    slots: &[u32],
+    top_k: usize,
+    outputs: &[f32],
+    hidden: usize,
+    y: &mut [f32],
+    parallel: &dyn Parallel,
+) {
+    let blocks = y.len().div_ceil(hidden * COMBINE_BLOCK);
+    let work = |first: usize, y: &mut [f32]| {
+        for (slots, y) in slots[first * top_k..].chunks_exact(top_k).zip(y.chunks_exact_mut(hidden)) {
+            let mut used = slots.iter().filter(|&&row| row != UNUSED).map(|&row| {
+                let start = row as usize * hidden;
+                &outputs[start..start + hidden]
+            });
+            match used.next() {
+                Some(output) => y.copy_from_slice(output),
+                None => y.fill(0.0),
+            }
+            for output in used {
+                y.iter_mut().zip(output).for_each(|(y, output)| *y += output);
+            }
+        }
+    };
+    if blocks <= 1 || parallel.threads().get() == 1 {
+        work(0, y);
+        return;
+    }
+    let targets: Vec<_> =
+        y.chunks_mut(hidden * COMBINE_BLOCK).map(|y| std::sync::Mutex::new(Some(y))).collect();
+    parallel.for_each(blocks, &|block| {
+        let target = targets[block].lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(y) = target {
+            work(block * COMBINE_BLOCK, y);
+        }
+    });
+}
+
+/// Deals out scratch memory.
+struct Carve<'a>(&'a mut [f32]);
+
+impl<'a> Carve<'a> {
+    fn numbers(&mut self, len: usize) -> &'a mut [f32] {
+        let (taken, rest) = std::mem::take(&mut self.0).split_at_mut(len);
+        self.0 = rest;
+        taken
+    }
+
+    fn indices(&mut self, len: usize) -> &'a mut [u32] {
+        let words = self.numbers(len);
+        // SAFETY: any bits are a value of either type, and both have the same size and alignment.
+        unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), words.len()) }
+    }
+}

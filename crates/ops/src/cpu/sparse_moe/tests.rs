@@ -1,0 +1,210 @@
+use std::num::NonZeroUsize;
+
+use half::{bf16, f16};
+use proptest::prelude::*;
+
+use super::reference::{Random, moe};
+use super::*;
+use crate::cpu::{ScopedThreads, Sequential};
+
+const ACTIVATIONS: [Activation; 4] =
+    [Activation::Silu, Activation::Gelu, Activation::GeluTanh, Activation::Relu];
+
+/// A mixture, its weights, and inputs.
+#[derive(Clone)]
+struct Case {
+    shape: SparseMoeShape,
+    seed: u64,
+    x: Vec<f32>,
+    logits: Vec<f32>,
+    gate_up: Vec<f32>,
+    down: Vec<f32>,
+}
+
+/// All the rest follows from these.
+impl std::fmt::Debug for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let tokens = self.x.len() / self.shape.hidden;
+        write!(f, "{:?}, {tokens} tokens, seed {}", self.shape, self.seed)
+    }
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let sizes = (1usize..=64, 1usize..=40, 1usize..=40, 0usize..=300, any::<u64>());
+    (sizes, 0.0f64..1.0, any::<bool>(), 0usize..4).prop_map(
+        |((experts, hidden, ffn, tokens, seed), top_k, normalize_top_k, activation)| {
+            let top_k = 1 + (top_k * experts as f64) as usize;
+            let activation = ACTIVATIONS[activation];
+            let shape = SparseMoeShape { experts, hidden, ffn, top_k, activation, normalize_top_k };
+            // The plain computation should not take long.
+            let tokens = tokens.min(1_500_000 / (top_k * hidden * ffn * 3));
+            let mut random = Random(seed);
+            Case {
+                shape,
+                seed,
+                x: random.numbers(tokens * hidden, 2.0),
+                logits: awkward_logits(&mut random, tokens * experts),
+                gate_up: random.numbers(experts * hidden * 2 * ffn, 2.0 / (hidden as f32).sqrt()),
+                down: random.numbers(experts * ffn * hidden, 2.0 / (ffn as f32).sqrt()),
+            }
+        },
+    )
+}
+
+/// Ordinary logits among equal, infinite, huge and denormal ones.
+fn awkward_logits(random: &mut Random, count: usize) -> Vec<f32> {
+    (0..count)
+        .map(|_| match ((random.number() + 1.0) * 16.0) as u32 {
+            0 => f32::NEG_INFINITY,
+            1 => 1e-40,
+            2 | 3 => 0.0,
+            4 => -0.0,
+            5 => -1e30,
+            6 if random.number() > 0.9 => 1e30,
+            7 | 8 => 1.0,
+            _ => random.number() * 4.0,
+        })
+        .collect()
+}
+
+fn run(moe: &SparseMoe, x: &[f32], logits: &[f32], parallel: &dyn Parallel) -> Vec<f32> {
+    let tokens = x.len() / moe.shape.hidden;
+    let mut scratch = vec![f32::NAN; moe.scratch_len(tokens, parallel.threads().get())];
+    let mut y = vec![f32::NAN; x.len()];
+    moe.run(x, logits, &mut y, &mut scratch, parallel);
+    y
+}
+
+fn threads(count: usize) -> ScopedThreads {
+    ScopedThreads(NonZeroUsize::new(count).expect("not zero"))
+}
+
+fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().copied().map(f64::from).collect()
+}
+
+#[track_caller]
+fn assert_close(y: &[f32], expected: &[f64], hidden: usize, tolerance: f64, what: &str) {
+    assert_eq!(y.len(), expected.len());
+    for (row, (y, expected)) in y.chunks(hidden).zip(expected.chunks(hidden)).enumerate() {
+        let size = expected.iter().fold(1.0f64, |size, value| size.max(value.abs()));
+        for (column, (y, expected)) in y.iter().zip(expected).enumerate() {
+            let difference = (f64::from(*y) - expected).abs();
+            assert!(
+                difference <= tolerance * size,
+                "{what}: [{row}, {column}] is {y} rather than {expected}"
+            );
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_instruction_set_and_precision_agrees_with_float64(case in cases()) {
+        let Case { shape, x, logits, gate_up, down, .. } = case;
+        let exact = moe(&shape, &x, &logits, &wide(&gate_up), &wide(&down));
+        let half = |values: &[f32]| values.iter().map(|&value| f16::from_f32(value)).collect::<Vec<_>>();
+        let brain = |values: &[f32]| values.iter().map(|&value| bf16::from_f32(value)).collect::<Vec<_>>();
+        let (half, brain) = ([half(&gate_up), half(&down)], [brain(&gate_up), brain(&down)]);
+        let from_half = half.each_ref().map(|values| values.iter().map(|v| v.to_f64()).collect::<Vec<_>>());
+        let from_brain = brain.each_ref().map(|values| values.iter().map(|v| v.to_f64()).collect::<Vec<_>>());
+        let exact_half = moe(&shape, &x, &logits, &from_half[0], &from_half[1]);
+        let exact_brain = moe(&shape, &x, &logits, &from_brain[0], &from_brain[1]);
+        for level in Level::all() {
+            let packed = |gate_up, down| SparseMoe::for_level(level, shape, gate_up, down);
+            let float = packed(Weights::F32(&gate_up), Weights::F32(&down));
+            let half = packed(Weights::F16(&half[0]), Weights::F16(&half[1]));
+            let brain = packed(Weights::Bf16(&brain[0]), Weights::Bf16(&brain[1]));
+            for (name, moe, exact) in
+                [("float32", &float, &exact), ("float16", &half, &exact_half), ("bfloat16", &brain, &exact_brain)]
+            {
+                let what = format!("{level:?}, {name}, {shape:?}");
+                assert_close(&run(moe, &x, &logits, &Sequential), exact, shape.hidden, 1e-5, &what);
+            }
+        }
+    }
+
+    #[test]
+    fn results_are_the_same_bits_on_any_number_of_threads(case in cases()) {
+        let Case { shape, x, logits, gate_up, down, .. } = case;
+        let moe = SparseMoe::new(shape, Weights::F32(&gate_up), Weights::F32(&down));
+        let alone = run(&moe, &x, &logits, &Sequential);
+        for count in [2, 3, 5, 8] {
+            let together = run(&moe, &x, &logits, &threads(count));
+            prop_assert!(alone.iter().zip(&together).all(|(a, b)| a.to_bits() == b.to_bits()));
+        }
+    }
+}
+
+fn small(top_k: usize) -> (SparseMoeShape, Vec<f32>, Vec<f32>) {
+    let shape = SparseMoeShape {
+        experts: 4,
+        hidden: 19,
+        ffn: 21,
+        top_k,
+        activation: Activation::Silu,
+        normalize_top_k: false,
+    };
+    let mut random = Random(5);
+    (shape, random.numbers(4 * 19 * 42, 1.0), random.numbers(4 * 21 * 19, 1.0))
+}
+
+#[test]
+fn a_token_s_result_does_not_depend_on_the_other_tokens() {
+    for top_k in [1, 2] {
+        let (shape, gate_up, down) = small(top_k);
+        let mut random = Random(6);
+        let tokens = CHUNK + 130;
+        let (x, logits) = (random.numbers(tokens * shape.hidden, 1.0), random.numbers(tokens * 4, 3.0));
+        for level in Level::all() {
+            let moe = SparseMoe::for_level(level, shape, Weights::F32(&gate_up), Weights::F32(&down));
+            let together = run(&moe, &x, &logits, &threads(2));
+            for token in (0..tokens).step_by(97) {
+                let (x, logits) = (&x[token * 19..][..19], &logits[token * 4..][..4]);
+                assert_eq!(run(&moe, x, logits, &Sequential), together[token * 19..][..19], "{level:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn experts_without_weight_do_not_work() {
+    for top_k in [1, 2, 4] {
+        let (shape, mut gate_up, down) = small(top_k);
+        // Whoever reads the weights of expert 2 gets no numbers.
+        gate_up[2 * 19 * 42..3 * 19 * 42].fill(f32::NAN);
+        let x = Random(7).numbers(3 * 19, 1.0);
+        let none = f32::NEG_INFINITY;
+        let logits = [1.0, 1.0, none, none, none, none, none, none, 3e30, 0.0, 1e30, -1e30];
+        let moe = SparseMoe::new(shape, Weights::F32(&gate_up), Weights::F32(&down));
+        let y = run(&moe, &x, &logits, &Sequential);
+        assert!(y.iter().all(|y| y.is_finite()), "top-{top_k}: {y:?}");
+        assert!(y[19..38].iter().all(|&y| y == 0.0), "a row without logits: {:?}", &y[19..38]);
+        assert!(y[38..].iter().any(|&y| y != 0.0));
+    }
+}
+
+#[test]
+fn infinite_logits_share_the_weight() {
+    let (shape, gate_up, down) = small(2);
+    let x = Random(8).numbers(19, 1.0);
+    let moe = SparseMoe::new(shape, Weights::F32(&gate_up), Weights::F32(&down));
+    let infinite = run(&moe, &x, &[f32::INFINITY, 0.0, f32::INFINITY, 1.0], &Sequential);
+    assert_eq!(infinite, run(&moe, &x, &[1e30, 0.0, 1e30, 1.0], &Sequential));
+}
+
+#[test]
+fn a_nan_reaches_the_output_of_its_token_only() {
+    for top_k in [1, 2, 4] {
+        let (shape, gate_up, down) = small(top_k);
+        let mut random = Random(9);
+        let (x, mut logits) = (random.numbers(3 * 19, 1.0), random.numbers(12, 1.0));
+        logits[5] = f32::NAN;
+        let moe = SparseMoe::new(shape, Weights::F32(&gate_up), Weights::F32(&down));
+        let y = run(&moe, &x, &logits, &Sequential);
+        assert!(y[19..38].iter().all(|y| y.is_nan()), "top-{top_k}");
+        assert!(y[..19].iter().chain(&y[38..]).all(|y| y.is_finite()), "top-{top_k}");
+    }
+}
