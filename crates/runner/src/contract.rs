@@ -10,6 +10,7 @@
 
 use ndarray::{ArrayD, IxDyn};
 use tmoe_model::Config;
+use tmoe_package::OpSet;
 
 use crate::error::Error;
 use crate::signature::{Dim, InputError, Signature, Sizes};
@@ -43,11 +44,13 @@ pub struct CacheLayout {
     pub kv_heads: usize,
     /// Width of one head.
     pub head_dim: usize,
+    /// Whether the graph appends to a buffer that past and present share (`tmoe.FlashAttention`).
+    pub in_place: bool,
 }
 
 impl CacheLayout {
-    /// The cache of a model.
-    pub fn of(model: &Config) -> Self {
+    /// The cache of a model's graph.
+    pub fn of(model: &Config, graph: OpSet) -> Self {
         let entries = (0..model.layers())
             .flat_map(|layer| ["key", "value"].map(|part| (layer, part)))
             .map(|(layer, part)| CacheEntry {
@@ -55,7 +58,12 @@ impl CacheLayout {
                 present: format!("present.{layer}.{part}"),
             })
             .collect();
-        Self { entries, kv_heads: model.kv_heads(), head_dim: model.head_dim() }
+        Self {
+            entries,
+            kv_heads: model.kv_heads(),
+            head_dim: model.head_dim(),
+            in_place: graph == OpSet::Plugin,
+        }
     }
 
     /// The shape of each tensor: [batch, kv_heads, past, head_dim].

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use thiserror::Error;
-use tmoe_package::PackageError;
+use tmoe_package::{OpSet, PackageError};
 
 use crate::contract::GraphMismatch;
 use crate::provider::Provider;
@@ -44,7 +44,9 @@ pub enum Error {
         source: GraphMismatch,
     },
     /// A graph whose operators the provider does not have.
-    #[error("{provider} cannot run the graph `{op_set}`, whose operators it does not have; use --graph standard, or the provider cpu")]
+    #[error(
+        "{provider} cannot run the graph `{op_set}`, whose operators it does not have; use --graph standard, or the provider cpu"
+    )]
     OpSet {
         /// Which provider.
         provider: Provider,

@@ -98,7 +98,7 @@ impl Session {
         source: GraphSource,
     ) -> Result<Self, Error> {
         let model = &package.manifest().model;
-        let cache = CacheLayout::of(model);
+        let cache = CacheLayout::of(model, graph);
         contract::check_graph(backend.signature(), model, &cache)
             .map_err(|mismatch| Error::Graph { graph: source.clone(), source: mismatch })?;
         Ok(Self {

@@ -75,7 +75,7 @@ pub(crate) fn session_with(
     let folder = tempfile::tempdir().unwrap();
     let package = package(folder.path(), positions);
     let passes = Passes::default();
-    let mut signature = signature(&CacheLayout::of(&package.manifest().model), positions);
+    let mut signature = signature(&CacheLayout::of(&package.manifest().model, OpSet::Standard), positions);
     change(&mut signature);
     let backend = CountingBackend { signature, passes: passes.clone() };
     let selection = Selection { provider: Provider::Tract, passed_over: None };

@@ -61,8 +61,7 @@ pub(crate) fn attention(
             }
             Positions::Mask(mask) => flash_attention(g, config, options.stored, [q, k, v], *mask, cache),
         };
-        let output =
-            g.scoped("o_proj", |g| product(g, options.op_set, weights, y, blobs.attention_output));
+        let output = g.scoped("o_proj", |g| product(g, options.op_set, weights, y, blobs.attention_output));
         Attended { output, present }
     })
 }

@@ -21,7 +21,8 @@ pub(crate) fn flash_attention(
         FloatType::BF16 => "bfloat16",
         FloatType::F16 => "float16",
     };
-    let present = Shape::from([batch(), fixed(config.kv_heads()), past() + sequence(), fixed(config.head_dim())]);
+    let present =
+        Shape::from([batch(), fixed(config.kv_heads()), past() + sequence(), fixed(config.head_dim())]);
     let y = g.shape(q).clone();
     let outputs = g.custom(
         DOMAIN,
@@ -34,11 +35,7 @@ pub(crate) fn flash_attention(
             ("scale", ((config.head_dim() as f64).powf(-0.5) as f32).into()),
             ("rotary_type", rotary_type.into()),
         ],
-        &[
-            (DataType::Float32, y),
-            (DataType::Float32, present.clone()),
-            (DataType::Float32, present),
-        ],
+        &[(DataType::Float32, y), (DataType::Float32, present.clone()), (DataType::Float32, present)],
     );
     let [y, key, value] = [0, 1, 2].map(|index| typed(&outputs, index));
     (y, KvCache { key, value })

@@ -6,8 +6,8 @@ use tmoe_onnx::{AnyValue, Dim, F32, GraphBuilder, GraphError, KvCache, ModelMeta
 use super::engine::Program;
 use crate::error::ExportError;
 use crate::lower::{
-    GraphOptions, LayerInputs, OPSET, PositionTables, Positions, Prelude, Queries, Rotary, RouterStatistics, Tail, Tensor,
-    Weights, batch, fixed, int, layer as lower_layer, past, prelude as lower_prelude, sequence,
+    GraphOptions, LayerInputs, OPSET, PositionTables, Positions, Prelude, Queries, Rotary, RouterStatistics,
+    Tail, Tensor, Weights, batch, fixed, int, layer as lower_layer, past, prelude as lower_prelude, sequence,
     tail as lower_tail,
 };
 use crate::weights::{BlobId, ProjectionBlobs, WeightLayout};

@@ -15,6 +15,21 @@ pub enum Activation {
     Relu,
 }
 
+impl Activation {
+    /// Every activation.
+    pub const ALL: [Self; 4] = [Self::Silu, Self::Gelu, Self::GeluTanh, Self::Relu];
+
+    /// Its name in the attribute `activation`: that of `hidden_act` in a model's configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Silu => "silu",
+            Self::Gelu => "gelu",
+            Self::GeluTanh => "gelu_pytorch_tanh",
+            Self::Relu => "relu",
+        }
+    }
+}
+
 #[inline(always)]
 pub(crate) fn silu<S: Simd>(simd: S, x: S::F32) -> S::F32 {
     simd.mul(x, sigmoid(simd, x))

@@ -4,14 +4,20 @@
 //! own thread pool stays the only one.
 
 mod activation;
+mod flash_attention;
 mod linear;
 mod matmul;
 mod parallel;
+mod rotary;
 pub(crate) mod simd;
 mod sparse_moe;
 
 pub use self::activation::Activation;
+pub use self::flash_attention::{
+    AttentionInputs, AttentionOutputs, AttentionSizes, FlashAttention, FlashAttentionShape,
+};
 pub use self::linear::Linear;
 pub use self::matmul::Weights;
 pub use self::parallel::{Parallel, ScopedThreads, Sequential};
+pub use self::rotary::RotaryRounding;
 pub use self::sparse_moe::{SparseMoe, SparseMoeShape};

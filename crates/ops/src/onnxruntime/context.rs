@@ -8,7 +8,8 @@ use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
 use ort_sys::{
-    OrtAllocator, OrtAllocatorType, OrtKernelContext, OrtMemType, OrtMemoryInfo, OrtTensorTypeAndShapeInfo, OrtValue,
+    OrtAllocator, OrtAllocatorType, OrtKernelContext, OrtMemType, OrtMemoryInfo, OrtTensorTypeAndShapeInfo,
+    OrtValue,
 };
 
 use super::api::{Api, call};
@@ -190,9 +191,12 @@ impl<'a> Scratch<'a> {
 
     fn new(context: &'a Context<'_>, elements: usize) -> Result<Self, OperatorError> {
         let Context { api, context, .. } = *context;
-        let bytes = elements.checked_mul(size_of::<f32>()).and_then(|bytes| bytes.checked_add(Self::ALIGNMENT));
+        let bytes =
+            elements.checked_mul(size_of::<f32>()).and_then(|bytes| bytes.checked_add(Self::ALIGNMENT));
         let Some(bytes) = bytes else {
-            return Err(OperatorError::Runtime(format!("{elements} elements of scratch do not fit in memory")));
+            return Err(OperatorError::Runtime(format!(
+                "{elements} elements of scratch do not fit in memory"
+            )));
         };
         let mut info: *mut OrtMemoryInfo = ptr::null_mut();
         let mut allocator: *mut OrtAllocator = ptr::null_mut();

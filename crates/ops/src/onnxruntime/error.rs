@@ -11,20 +11,14 @@ pub(super) enum OperatorError {
     #[error("{0}")]
     Schema(#[from] SchemaError),
     /// A weight is computed by the graph.
-    #[error("{operator}: the input `{input}` is computed by the graph, expected an initializer: weights are packed once")]
+    #[error(
+        "{operator}: the input `{input}` is computed by the graph, expected an initializer: weights are packed once"
+    )]
     NotConstant {
         /// The operator.
         operator: &'static str,
         /// The input.
         input: &'static str,
-    },
-    /// A size that memory cannot have.
-    #[error("{operator}: {what} is too large for memory")]
-    TooLarge {
-        /// The operator.
-        operator: &'static str,
-        /// What.
-        what: String,
     },
     /// An element type that this library's kernels do not compute with.
     #[error("{operator}: the input `{input}` has {found} elements, which the CPU kernel does not take")]

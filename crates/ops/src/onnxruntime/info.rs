@@ -40,26 +40,32 @@ impl Info {
                 AttributeDefault::RequiredInt | AttributeDefault::Int(_) => {
                     let mut value = 0;
                     // SAFETY: the info is valid, the name a string, and the result goes to a place of its type.
-                    unsafe { call!(api, KernelInfoGetAttribute_int64(info, name.as_ptr(), &mut value)) }.ok()?;
+                    unsafe { call!(api, KernelInfoGetAttribute_int64(info, name.as_ptr(), &mut value)) }
+                        .ok()?;
                     Some(AttributeValue::Int(value))
                 }
                 AttributeDefault::Float(_) => {
                     let mut value = 0.0;
                     // SAFETY: as above.
-                    unsafe { call!(api, KernelInfoGetAttribute_float(info, name.as_ptr(), &mut value)) }.ok()?;
+                    unsafe { call!(api, KernelInfoGetAttribute_float(info, name.as_ptr(), &mut value)) }
+                        .ok()?;
                     Some(AttributeValue::Float(value))
                 }
                 AttributeDefault::Text(_) => {
                     let mut size = 0;
                     let null = ptr::null_mut();
                     // SAFETY: as above; without a place for the text its size is asked for.
-                    unsafe { call!(api, KernelInfoGetAttribute_string(info, name.as_ptr(), null, &mut size)) }
-                        .ok()?;
+                    unsafe {
+                        call!(api, KernelInfoGetAttribute_string(info, name.as_ptr(), null, &mut size))
+                    }
+                    .ok()?;
                     let mut text = vec![0_u8; size];
                     let place = text.as_mut_ptr().cast::<c_char>();
                     // SAFETY: as above; the place has the size that was asked for.
-                    unsafe { call!(api, KernelInfoGetAttribute_string(info, name.as_ptr(), place, &mut size)) }
-                        .ok()?;
+                    unsafe {
+                        call!(api, KernelInfoGetAttribute_string(info, name.as_ptr(), place, &mut size))
+                    }
+                    .ok()?;
                     Some(AttributeValue::Text(text_of(&text)))
                 }
             }
@@ -152,7 +158,8 @@ impl ShapeInference {
             let name = c_string(spec.name);
             let mut attribute: *const OrtOpAttr = ptr::null();
             // SAFETY: the context is valid, the name a string, and the result goes to a place of its type.
-            unsafe { call!(api, ShapeInferContext_GetAttribute(context, name.as_ptr(), &mut attribute)) }.ok()?;
+            unsafe { call!(api, ShapeInferContext_GetAttribute(context, name.as_ptr(), &mut attribute)) }
+                .ok()?;
             let read = |kind, place: *mut c_void, size: usize| {
                 let mut used = 0;
                 // SAFETY: the attribute belongs to the context; the place has `size` bytes.
@@ -240,10 +247,7 @@ impl ShapeInference {
     }
 }
 
-fn read_attributes(
-    schema: &Operator,
-    read: impl Fn(&AttributeSpec) -> Option<AttributeValue>,
-) -> Attributes {
+fn read_attributes(schema: &Operator, read: impl Fn(&AttributeSpec) -> Option<AttributeValue>) -> Attributes {
     schema.attributes.iter().filter_map(|spec| Some((spec.name, read(spec)?))).collect()
 }
 

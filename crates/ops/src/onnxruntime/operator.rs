@@ -14,9 +14,7 @@ use super::context::Context;
 use super::error::OperatorError;
 use super::info::{Info, ShapeInference};
 use super::kernels::{FlashAttentionKernel, LinearKernel, SparseMoeKernel};
-use crate::schema::{
-    DOMAIN, ElementType, FLASH_ATTENTION, InputSpec, LINEAR, Operator, SPARSE_MOE, VERSION,
-};
+use crate::schema::{DOMAIN, ElementType, FLASH_ATTENTION, InputSpec, LINEAR, Operator, SPARSE_MOE, VERSION};
 
 /// A node that was checked and whose weights are packed.
 pub(super) trait Kernel: Send + Sync + 'static {
@@ -154,7 +152,10 @@ unsafe extern "system" fn get_input_characteristic(op: *const OrtCustomOp, index
     }
 }
 
-unsafe extern "system" fn get_output_characteristic(_op: *const OrtCustomOp, _index: usize) -> Characteristic {
+unsafe extern "system" fn get_output_characteristic(
+    _op: *const OrtCustomOp,
+    _index: usize,
+) -> Characteristic {
     Characteristic::INPUT_OUTPUT_REQUIRED
 }
 

@@ -122,7 +122,9 @@ fn infer(node: &Node<'_>) -> Result<Vec<Argument>, SchemaError> {
         node.require(fits, "q", || format!("[batch, queries, heads x head_dim] with heads = {heads}"))?;
         let head_dim = width / heads;
         node.require(head_dim % 2 == 0, "q", || {
-            format!("[batch, queries, {heads} x head_dim] with an even head_dim, which rotary embedding needs")
+            format!(
+                "[batch, queries, {heads} x head_dim] with an even head_dim, which rotary embedding needs"
+            )
         })?;
     }
     let head_dim = match q[2].fixed() {
@@ -133,7 +135,8 @@ fn infer(node: &Node<'_>) -> Result<Vec<Argument>, SchemaError> {
         Some(head_dim) => Dimension::Fixed(head_dim * kv_heads),
         None => Dimension::Unknown,
     };
-    let queries_fit = !matches!((q[1].fixed(), k[1].fixed()), (Some(queries), Some(sequence)) if queries > sequence);
+    let queries_fit =
+        !matches!((q[1].fixed(), k[1].fixed()), (Some(queries), Some(sequence)) if queries > sequence);
     node.require(queries_fit, "q", || format!("[batch, queries, ..] with queries <= sequence = {}", k[1]))?;
     for (name, shape) in [("k", &k), ("v", &v)] {
         let fits = shape[0].may_equal(&batch) && shape[1].may_equal(&k[1]) && shape[2].may_equal(&width);

@@ -20,7 +20,12 @@ pub(in crate::onnxruntime) struct FlashAttentionKernel {
     attentions: RwLock<BTreeMap<usize, Arc<FlashAttention>>>,
 }
 
-const [Q, K, V, PAST_KEY, PAST_VALUE, MASK]: [usize; 6] = [0, 1, 2, 3, 4, 5];
+const Q: usize = 0;
+const K: usize = 1;
+const V: usize = 2;
+const PAST_KEY: usize = 3;
+const PAST_VALUE: usize = 4;
+const MASK: usize = 5;
 
 impl Kernel for FlashAttentionKernel {
     fn create(info: &Info) -> Result<Self, OperatorError> {

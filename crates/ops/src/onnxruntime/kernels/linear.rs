@@ -26,7 +26,12 @@ impl Kernel for LinearKernel {
             unreachable!("the schema has checked the axes of weight");
         };
         let bias = bias.map(|bias| bias.elements().unwrap_or_default());
-        Ok(Self { linear: Linear::new(input, output, weight, bias), input, output, weight: tensor.argument() })
+        Ok(Self {
+            linear: Linear::new(input, output, weight, bias),
+            input,
+            output,
+            weight: tensor.argument(),
+        })
     }
 
     fn compute(&self, context: &Context<'_>) -> Result<(), OperatorError> {

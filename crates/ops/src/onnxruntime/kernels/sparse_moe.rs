@@ -27,7 +27,8 @@ impl Kernel for SparseMoeKernel {
         let &[experts, hidden, both] = gate_up_tensor.shape() else {
             unreachable!("the schema has checked the axes of gate_up");
         };
-        let SparseMoeAttributes { top_k, activation, normalize_top_k } = SparseMoeAttributes::read(&attributes)?;
+        let SparseMoeAttributes { top_k, activation, normalize_top_k } =
+            SparseMoeAttributes::read(&attributes)?;
         let shape = SparseMoeShape { experts, hidden, ffn: both / 2, top_k, activation, normalize_top_k };
         Ok(Self {
             moe: SparseMoe::new(shape, gate_up, down),

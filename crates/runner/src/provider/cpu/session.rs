@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ndarray::{ArrayD, IxDyn};
+use ndarray::ArrayD;
 use ort::AsPointer;
 use ort::session::builder::{AutoDevicePolicy, GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session as OrtSession, SessionInputValue};
@@ -23,8 +23,6 @@ use crate::tensor::{ElementType, NamedTensors, Tensor};
 /// exclusive access.
 pub(crate) struct CpuBackend {
     session: Mutex<OrtSession>,
-    /// Whether the graph's attention appends to a cache that past and present share.
-    appends_in_place: bool,
     signature: Signature,
     threads: usize,
     graph: GraphSource,
@@ -44,14 +42,7 @@ impl CpuBackend {
             inputs: session.inputs().iter().map(port).collect(),
             outputs: session.outputs().iter().map(port).collect(),
         };
-        let appends_in_place = content.appends_in_place();
-        Ok(Self {
-            session: Mutex::new(session),
-            appends_in_place,
-            signature,
-            threads,
-            graph: graph.clone(),
-        })
+        Ok(Self { session: Mutex::new(session), signature, threads, graph: graph.clone() })
     }
 
     pub(super) fn session(&self) -> MutexGuard<'_, OrtSession> {
@@ -148,7 +139,7 @@ impl Backend for CpuBackend {
         batch: usize,
         capacity: usize,
     ) -> Result<Box<dyn Generation + 'a>, Error> {
-        let generation: ort::Result<Box<dyn Generation + 'a>> = if self.appends_in_place {
+        let generation: ort::Result<Box<dyn Generation + 'a>> = if cache.in_place {
             InPlaceGeneration::new(self, cache, batch, capacity).map(|generation| Box::new(generation) as _)
         } else {
             GrowingGeneration::new(self, cache, batch).map(|generation| Box::new(generation) as _)
