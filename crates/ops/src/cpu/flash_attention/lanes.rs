@@ -1,0 +1,251 @@
+//! Many queries: one query per vector lane.
+//!
+//! ```text
+//! q  [head_dim, width]    rotated, scaled, transposed once
+//! p  [keys, width]        key (broadcast) x q, then 2^(p - top): vectors all along, no sum across lanes
+//! o  [head_dim, width]    value (broadcast) x p, transposed back at the end
+//! ```
+//!
+//! Keys and values are read where they lie, row by row, one element at a time, so neither has to be rearranged, and a
+//! masked key is one that is not visited. Three vectors of queries times four keys (or four elements of a value) are
+//! twelve accumulators: with three vectors and one broadcast, the sixteen registers of AVX2.
+
+use std::array::from_fn;
+use std::mem::MaybeUninit;
+
+use super::MAX_HEAD_DIM;
+use super::exp2::exp2;
+use super::task::{Pass, Sink, Task};
+use super::transpose::{Transpose, transpose_tall, transpose_wide};
+use crate::cpu::simd::Simd;
+
+/// Vectors of queries in a task, at most.
+const MAX_VECTORS: usize = 3;
+
+/// Queries in a task at most, for the widest vectors.
+const MAX_WIDTH: usize = MAX_VECTORS * 16;
+
+/// Keys between two looks at the largest score: their weights stay in the nearest cache.
+const KEY_BLOCK: usize = 64;
+
+/// Lanes that a task should have.
+#[inline(always)]
+pub(super) fn width<S: Simd>(_: S) -> usize {
+    MAX_VECTORS * S::LANES
+}
+
+/// The working memory of a task. On the stack, so that it needs no owner; never cleared as a whole.
+#[repr(C, align(64))]
+struct Space {
+    q: [f32; MAX_HEAD_DIM * MAX_WIDTH],
+    o: [f32; MAX_HEAD_DIM * MAX_WIDTH],
+    p: [f32; KEY_BLOCK * MAX_WIDTH],
+}
+
+/// Attends with the lanes of a task, at most [`width`].
+#[inline(always)]
+pub(super) fn attend<S: Transpose>(simd: S, pass: &Pass<'_>, task: &Task, sink: &Sink<'_>) {
+    match task.lanes.len().div_ceil(S::LANES) {
+        1 => attend_vectors::<S, 8, 1>(simd, pass, task, sink),
+        2 => attend_vectors::<S, 4, 2>(simd, pass, task, sink),
+        _ => attend_vectors::<S, 4, 3>(simd, pass, task, sink),
+    }
+}
+
+/// With `VECTORS` vectors of queries, `STEP` keys (or elements of a value) at a time.
+#[inline(always)]
+fn attend_vectors<S: Transpose, const STEP: usize, const VECTORS: usize>(
+    simd: S,
+    pass: &Pass<'_>,
+    task: &Task,
+    sink: &Sink<'_>,
+) {
+    let head_dim = pass.shape.head_dim;
+    let width = VECTORS * S::LANES;
+    assert!(!task.lanes.is_empty() && task.lanes.len() <= width);
+    assert!(width <= MAX_WIDTH && head_dim <= MAX_HEAD_DIM);
+    let mut space = MaybeUninit::<Space>::uninit();
+    // SAFETY: addresses only; nothing is read before it is written.
+    let (q, o, p) = unsafe {
+        let space = space.as_mut_ptr();
+        (
+            (&raw mut (*space).q).cast::<f32>(),
+            (&raw mut (*space).o).cast::<f32>(),
+            (&raw mut (*space).p).cast::<f32>(),
+        )
+    };
+
+    // Lanes beyond the last are zero queries that see as far as the last one, so that they hold nothing up.
+    let mut limits = [0; MAX_WIDTH];
+    for (lane, limit) in limits.iter_mut().enumerate() {
+        *limit = pass.limit(task.batch, (task.lanes.start + lane).min(task.lanes.end - 1));
+    }
+    for lane in 0..width {
+        // SAFETY: `width` rows of `head_dim` fit; a row is written as a whole.
+        let row = unsafe {
+            o.add(lane * head_dim).write_bytes(0, head_dim);
+            std::slice::from_raw_parts_mut(o.add(lane * head_dim), head_dim)
+        };
+        if lane < task.lanes.len() {
+            pass.rotated_query(task, task.lanes.start + lane, row);
+        }
+    }
+    // SAFETY: `width x head_dim` elements of `o` were written above, and as many fit in `q`.
+    unsafe {
+        transpose_wide(simd, o, width, head_dim, q);
+        o.write_bytes(0, width * head_dim);
+    }
+
+    let (keys, values, index) = pass.keys(task);
+    let end = task.ranks.end.min(limits[width - 1]);
+    // Finite, so that a lane that attends to none of the keys so far subtracts it from minus infinity without a NaN.
+    let mut top = [simd.splat(f32::MIN); VECTORS];
+    let mut sum = [simd.splat(0.0); VECTORS];
+    for start in (task.ranks.start..end).step_by(KEY_BLOCK) {
+        let index = &index[start..end.min(start + KEY_BLOCK)];
+        assert!(index.iter().all(|&key| (key as usize + 1) * head_dim <= keys.len().min(values.len())));
+        // Keys from here on are not attended by all lanes.
+        let clear = limits[0].saturating_sub(start);
+        // SAFETY: `q` and `o` are written as above; `p` has room for `KEY_BLOCK` keys; rows lie within keys and values
+        // by the assertion.
+        unsafe {
+            let mut new_top = top;
+            for key in (0..index.len()).step_by(STEP) {
+                let rows: [*const f32; STEP] =
+                    from_fn(|i| keys.as_ptr().add(index[(key + i).min(index.len() - 1)] as usize * head_dim));
+                let mut tile = scores::<S, STEP, VECTORS>(simd, q, rows, head_dim);
+                if key + STEP > clear {
+                    for (i, scores) in tile.iter_mut().enumerate() {
+                        hide(simd, scores, &limits, start + key + i);
+                    }
+                }
+                for (i, scores) in tile.into_iter().enumerate() {
+                    for (v, score) in scores.into_iter().enumerate() {
+                        simd.store(p.add((key + i) * width + v * S::LANES), score);
+                        new_top[v] = simd.max(new_top[v], score);
+                    }
+                }
+            }
+            let shrink: [S::F32; VECTORS] = from_fn(|v| exp2(simd, simd.sub(top[v], new_top[v])));
+            top = new_top;
+            sum = from_fn(|v| simd.mul(sum[v], shrink[v]));
+            for key in 0..index.len() {
+                for v in 0..VECTORS {
+                    let at = p.add(key * width + v * S::LANES);
+                    let weight = exp2(simd, simd.sub(simd.load(at), top[v]));
+                    simd.store(at, weight);
+                    sum[v] = simd.add(sum[v], weight);
+                }
+            }
+            let mut element = 0;
+            while element + STEP <= head_dim {
+                let (values, o) = (values.as_ptr().add(element), o.add(element * width));
+                weigh::<S, STEP, VECTORS>(simd, p, values, index, head_dim, o, shrink);
+                element += STEP;
+            }
+            while element < head_dim {
+                let (values, o) = (values.as_ptr().add(element), o.add(element * width));
+                weigh::<S, 2, VECTORS>(simd, p, values, index, head_dim, o, shrink);
+                element += 2;
+            }
+        }
+    }
+
+    let (mut tops, mut sums) = ([0.0; MAX_WIDTH], [0.0; MAX_WIDTH]);
+    // SAFETY: `width` elements fit; `o` was written as a whole, and `q` has the same size.
+    unsafe {
+        for v in 0..VECTORS {
+            simd.store(tops.as_mut_ptr().add(v * S::LANES), top[v]);
+            simd.store(sums.as_mut_ptr().add(v * S::LANES), sum[v]);
+        }
+        transpose_tall(simd, o, head_dim, width, q);
+        for lane in 0..task.lanes.len() {
+            let row = std::slice::from_raw_parts(q.add(lane * head_dim), head_dim);
+            sink.deliver(pass, task, task.lanes.start + lane, row, tops[lane], sums[lane]);
+        }
+    }
+}
+
+/// Scores of the keys at `rows` for `VECTORS` vectors of queries.
+///
+/// # Safety
+///
+/// `q` is `[head_dim, VECTORS x LANES]`, and each row has `head_dim` elements.
+#[inline(always)]
+unsafe fn scores<S: Simd, const KEYS: usize, const VECTORS: usize>(
+    simd: S,
+    q: *const f32,
+    rows: [*const f32; KEYS],
+    head_dim: usize,
+) -> [[S::F32; VECTORS]; KEYS] {
+    let mut tile = [[simd.splat(0.0); VECTORS]; KEYS];
+    for element in 0..head_dim {
+        // SAFETY: within `q` and the rows.
+        unsafe {
+            let q: [S::F32; VECTORS] = from_fn(|v| simd.load(q.add((element * VECTORS + v) * S::LANES)));
+            for (scores, row) in tile.iter_mut().zip(rows) {
+                let key = simd.splat(*row.add(element));
+                for (score, q) in scores.iter_mut().zip(q) {
+                    *score = simd.mul_add(q, key, *score);
+                }
+            }
+        }
+    }
+    tile
+}
+
+/// Sets the scores of a key to minus infinity for the lanes that do not attend to its rank.
+#[inline(always)]
+fn hide<S: Simd, const VECTORS: usize>(
+    simd: S,
+    scores: &mut [S::F32; VECTORS],
+    limits: &[usize; MAX_WIDTH],
+    rank: usize,
+) {
+    let bounds: [f32; MAX_WIDTH] =
+        from_fn(|lane| if rank < limits[lane] { f32::INFINITY } else { f32::NEG_INFINITY });
+    for (v, score) in scores.iter_mut().enumerate() {
+        // SAFETY: all vectors of lanes fit.
+        let bound = unsafe { simd.load(bounds.as_ptr().add(v * S::LANES)) };
+        // In this order a score that is not a number gives way to the bound.
+        *score = simd.min(*score, bound);
+    }
+}
+
+/// `o = shrink x o + sum of p[key] x value` for `ELEMENTS` elements of the values.
+///
+/// # Safety
+///
+/// `p` is `[keys, VECTORS x LANES]` with a row for each of `index`; `values` is at the first element of row 0 and
+/// `index` names rows of `head_dim` there; `o` is `[ELEMENTS, VECTORS x LANES]`.
+#[inline(always)]
+unsafe fn weigh<S: Simd, const ELEMENTS: usize, const VECTORS: usize>(
+    simd: S,
+    p: *const f32,
+    values: *const f32,
+    index: &[u32],
+    head_dim: usize,
+    o: *mut f32,
+    shrink: [S::F32; VECTORS],
+) {
+    // SAFETY: the caller's promises.
+    unsafe {
+        let mut tile: [[S::F32; VECTORS]; ELEMENTS] =
+            from_fn(|e| from_fn(|v| simd.mul(shrink[v], simd.load(o.add((e * VECTORS + v) * S::LANES)))));
+        for (key, &row) in index.iter().enumerate() {
+            let weights: [S::F32; VECTORS] = from_fn(|v| simd.load(p.add((key * VECTORS + v) * S::LANES)));
+            let row = values.add(row as usize * head_dim);
+            for (e, sums) in tile.iter_mut().enumerate() {
+                let value = simd.splat(*row.add(e));
+                for (sum, weight) in sums.iter_mut().zip(weights) {
+                    *sum = simd.mul_add(weight, value, *sum);
+                }
+            }
+        }
+        for (e, sums) in tile.into_iter().enumerate() {
+            for (v, sum) in sums.into_iter().enumerate() {
+                simd.store(o.add((e * VECTORS + v) * S::LANES), sum);
+            }
+        }
+    }
+}

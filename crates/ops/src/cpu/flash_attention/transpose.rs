@@ -1,0 +1,189 @@
+//! Squares of float32 turned around their diagonal.
+
+#[cfg(target_arch = "aarch64")]
+use crate::cpu::simd::Neon;
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::simd::{Avx2, Avx512};
+use crate::cpu::simd::{Portable, Simd};
+
+/// Instruction sets, by how they turn a square of `LANES` by `LANES`.
+pub(super) trait Transpose: Simd {
+    /// `to[column][row] = from[row][column]` for rows and columns below `LANES`; strides in elements.
+    ///
+    /// # Safety
+    ///
+    /// The square is readable at `from` and writable at `to`, and the two do not overlap.
+    #[inline(always)]
+    unsafe fn transpose_square(self, from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+        for row in 0..Self::LANES {
+            for column in 0..Self::LANES {
+                // SAFETY: within the squares.
+                unsafe { *to.add(column * to_stride + row) = *from.add(row * from_stride + column) };
+            }
+        }
+    }
+}
+
+impl Transpose for Portable {}
+
+#[cfg(target_arch = "aarch64")]
+impl Transpose for Neon {}
+
+#[cfg(target_arch = "x86_64")]
+impl Transpose for Avx2 {
+    #[inline(always)]
+    unsafe fn transpose_square(self, from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+        // SAFETY: `self` proves AVX2; memory is the caller's.
+        unsafe { transpose_8(from, from_stride, to, to_stride) };
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Transpose for Avx512 {
+    #[inline(always)]
+    unsafe fn transpose_square(self, from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+        for (row, column) in [(0, 0), (0, 8), (8, 0), (8, 8)] {
+            // SAFETY: `self` proves AVX-512, which includes AVX2; the four quarters are within the squares.
+            unsafe {
+                let from = from.add(row * from_stride + column);
+                transpose_8(from, from_stride, to.add(column * to_stride + row), to_stride);
+            }
+        }
+    }
+}
+
+/// A square of 8.
+///
+/// # Safety
+///
+/// The processor has AVX; the square is readable at `from` and writable at `to`.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn transpose_8(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+    use std::arch::x86_64::{
+        __m256, _mm256_loadu_ps, _mm256_permute2f128_ps, _mm256_shuffle_ps, _mm256_storeu_ps,
+        _mm256_unpackhi_ps, _mm256_unpacklo_ps,
+    };
+    // SAFETY: the caller's promises.
+    unsafe {
+        let row: [__m256; 8] = std::array::from_fn(|i| _mm256_loadu_ps(from.add(i * from_stride)));
+        let pairs: [__m256; 8] = std::array::from_fn(|i| {
+            let (a, b) = (row[i / 2 * 2], row[i / 2 * 2 + 1]);
+            if i % 2 == 0 { _mm256_unpacklo_ps(a, b) } else { _mm256_unpackhi_ps(a, b) }
+        });
+        // Four elements of a column in each half: columns 0 to 3 (and 4 to 7) of rows 0 to 3, then of rows 4 to 7.
+        let fours: [__m256; 8] = std::array::from_fn(|i| {
+            let first = i / 4 * 4 + i % 4 / 2;
+            let (a, b) = (pairs[first], pairs[first + 2]);
+            if i % 2 == 0 { _mm256_shuffle_ps::<0x44>(a, b) } else { _mm256_shuffle_ps::<0xee>(a, b) }
+        });
+        for i in 0..4 {
+            let (low, high) = (fours[i], fours[i + 4]);
+            _mm256_storeu_ps(to.add(i * to_stride), _mm256_permute2f128_ps::<0x20>(low, high));
+            _mm256_storeu_ps(to.add((i + 4) * to_stride), _mm256_permute2f128_ps::<0x31>(low, high));
+        }
+    }
+}
+
+/// `to [columns, rows] = from [rows, columns]` transposed, `rows` a multiple of `LANES`.
+///
+/// # Safety
+///
+/// `rows x columns` elements are readable at `from` and writable at `to`, and the two do not overlap.
+#[inline(always)]
+pub(super) unsafe fn transpose_wide<S: Transpose>(
+    simd: S,
+    from: *const f32,
+    rows: usize,
+    columns: usize,
+    to: *mut f32,
+) {
+    let whole = columns / S::LANES * S::LANES;
+    for row in (0..rows).step_by(S::LANES) {
+        for column in (0..whole).step_by(S::LANES) {
+            // SAFETY: the square lies within both matrices.
+            unsafe {
+                simd.transpose_square(
+                    from.add(row * columns + column),
+                    columns,
+                    to.add(column * rows + row),
+                    rows,
+                );
+            }
+        }
+        for column in whole..columns {
+            for row in row..row + S::LANES {
+                // SAFETY: within both matrices.
+                unsafe { *to.add(column * rows + row) = *from.add(row * columns + column) };
+            }
+        }
+    }
+}
+
+/// `to [columns, rows] = from [rows, columns]` transposed, `columns` a multiple of `LANES`.
+///
+/// # Safety
+///
+/// `rows x columns` elements are readable at `from` and writable at `to`, and the two do not overlap.
+#[inline(always)]
+pub(super) unsafe fn transpose_tall<S: Transpose>(
+    simd: S,
+    from: *const f32,
+    rows: usize,
+    columns: usize,
+    to: *mut f32,
+) {
+    let whole = rows / S::LANES * S::LANES;
+    for column in (0..columns).step_by(S::LANES) {
+        for row in (0..whole).step_by(S::LANES) {
+            // SAFETY: the square lies within both matrices.
+            unsafe {
+                simd.transpose_square(
+                    from.add(row * columns + column),
+                    columns,
+                    to.add(column * rows + row),
+                    rows,
+                );
+            }
+        }
+        for column in column..column + S::LANES {
+            for row in whole..rows {
+                // SAFETY: within both matrices.
+                unsafe { *to.add(column * rows + row) = *from.add(row * columns + column) };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::simd::{Level, dispatch};
+
+    #[inline(always)]
+    fn there_and_back<S: Transpose>(simd: S) {
+        for columns in [S::LANES * 2, S::LANES + 2, 10] {
+            let rows = S::LANES * 3;
+            let from: Vec<f32> = (0..rows * columns).map(|i| i as f32).collect();
+            let (mut turned, mut back) = (vec![0.0; from.len()], vec![0.0; from.len()]);
+            // SAFETY: all three have `rows x columns` elements.
+            unsafe {
+                transpose_wide(simd, from.as_ptr(), rows, columns, turned.as_mut_ptr());
+                transpose_tall(simd, turned.as_ptr(), columns, rows, back.as_mut_ptr());
+            }
+            for row in 0..rows {
+                for column in 0..columns {
+                    assert_eq!(turned[column * rows + row], from[row * columns + column]);
+                }
+            }
+            assert_eq!(back, from);
+        }
+    }
+
+    #[test]
+    fn transposing_turns_rows_into_columns_on_every_instruction_set() {
+        for level in Level::all() {
+            dispatch!(level, |simd| there_and_back(simd));
+        }
+    }
+}
