@@ -12,12 +12,13 @@ use tmoe_package::{
     files, hash_bytes,
 };
 
-/// The manifest that an export of a golden checkpoint with both graphs has.
+/// The manifest that an export of a golden checkpoint with every graph has.
 fn manifest(golden: &str) -> Manifest {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(golden);
     let model = Config::from_json_file(folder.join("config.json")).unwrap();
     let entry = |name: &str| FileEntry { bytes: 1000, sha256: hash_bytes(name.as_bytes()) };
-    let listed = [files::WEIGHTS, OpSet::Standard.file(), OpSet::Dense.file(), files::SELFTEST];
+    let graphs = OpSet::ALL.map(OpSet::file);
+    let listed = graphs.into_iter().chain([files::WEIGHTS, files::SELFTEST]);
     let graph = |op_set: OpSet| GraphEntry {
         op_set,
         file: op_set.file().to_owned(),
@@ -34,7 +35,7 @@ fn manifest(golden: &str) -> Manifest {
         positions: Positions::Last,
         with_loss: false,
         graphs: OpSet::ALL.map(graph).to_vec(),
-        files: listed.map(|name| (name.to_owned(), entry(name))).into(),
+        files: listed.map(|name| (name.to_owned(), entry(name))).collect(),
         source: Source::new(BTreeMap::from([("model.safetensors".to_owned(), entry("source"))])),
     }
 }

@@ -71,7 +71,8 @@ fn header(file: &[u8]) -> Option<&[u8]> {
 
 fn manifest(model: Config) -> Manifest {
     let entry = || FileEntry { bytes: 4, sha256: hash_bytes(b"seed") };
-    let listed = [files::WEIGHTS, OpSet::Standard.file(), OpSet::Dense.file(), files::SELFTEST];
+    let graphs = OpSet::ALL.map(OpSet::file);
+    let listed = graphs.into_iter().chain([files::WEIGHTS, files::SELFTEST]);
     let graph = |op_set: OpSet| GraphEntry {
         op_set,
         file: op_set.file().to_owned(),
@@ -88,7 +89,7 @@ fn manifest(model: Config) -> Manifest {
         positions: Positions::Last,
         with_loss: false,
         graphs: OpSet::ALL.map(graph).to_vec(),
-        files: listed.map(|name| (name.to_owned(), entry())).into(),
+        files: listed.map(|name| (name.to_owned(), entry())).collect(),
         source: Source::new(BTreeMap::from([("model.safetensors".to_owned(), entry())])),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tmoe_onnx::proto::ValueInfoProto;
-use tmoe_package::Positions;
+use tmoe_package::{OpSet, Positions};
 
 use crate::view::{Exported, type_text};
 
@@ -49,18 +49,27 @@ pub(crate) fn inputs_and_outputs(exported: &Exported) {
     }
 }
 
-pub(crate) fn only_standard_operators(exported: &Exported) {
+pub(crate) fn operators_are_those_of_the_op_set(exported: &Exported) {
     for graph in &exported.graphs {
         let proto = graph.model.proto();
         let imports: Vec<_> =
             proto.opset_import.iter().map(|import| (import.domain(), import.version())).collect();
-        assert_eq!(imports, [("", 23)], "{}", graph.op_set);
+        let expected: &[(&str, i64)] = match graph.op_set {
+            OpSet::Standard | OpSet::Dense => &[("", 23)],
+            OpSet::Plugin => &[("", 23), ("tmoe", 1)],
+        };
+        assert_eq!(imports, expected, "{}", graph.op_set);
         assert!(proto.functions.is_empty(), "{}", graph.op_set);
         for node in graph.nodes() {
-            assert_eq!(node.domain(), "", "{}: {}", graph.op_set, node.name());
+            let domain = match node.op_type() {
+                "SparseMoe" | "FlashAttention" | "Linear" => "tmoe",
+                _ => "",
+            };
+            assert_eq!(node.domain(), domain, "{}: {}", graph.op_set, node.name());
         }
         let entry = exported.package.manifest().graph(graph.op_set).expect("every graph is in the manifest");
-        assert_eq!(entry.opset_imports, BTreeMap::from([(String::new(), 23)]));
+        let expected = expected.iter().map(|&(domain, version)| (domain.to_owned(), version)).collect();
+        assert_eq!(entry.opset_imports, expected);
     }
 }
 

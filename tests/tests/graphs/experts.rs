@@ -25,6 +25,7 @@ pub(crate) fn every_expert_is_used(exported: &Exported) {
         assert_eq!(dense.initializer(&gate_up).dims, [experts as i64, hidden, 2 * ffn]);
         assert_eq!(dense.initializer(&down).dims, [experts as i64, ffn, hidden]);
     }
+    one_node_holds_all_experts(exported);
     // Two products per expert, and each expert's result reaches the sum.
     let in_experts = |op: &str| {
         let nodes = standard.nodes().iter().filter(|node| node.name().contains("/experts."));
@@ -32,6 +33,33 @@ pub(crate) fn every_expert_is_used(exported: &Exported) {
     };
     assert_eq!(in_experts("MatMul"), 2 * layers * experts);
     assert_eq!(in_experts("ScatterND"), layers * experts);
+}
+
+/// In the op set `plugin` each layer's experts are one node that reads the whole stacks, and its shared expert another.
+fn one_node_holds_all_experts(exported: &Exported) {
+    let config = exported.config();
+    let plugin = exported.graph(OpSet::Plugin);
+    let nodes: Vec<_> = plugin.nodes().iter().filter(|node| node.op_type() == "SparseMoe").collect();
+    assert_eq!(nodes.len(), if config.use_dense() { 1 } else { 2 } * config.layers());
+    let hidden = config.hidden_size() as i64;
+    let stacks = |name: &str, experts: usize, ffn: usize| {
+        let (experts, ffn) = (experts as i64, ffn as i64);
+        assert_eq!(plugin.initializer(&format!("{name}.gate_up.weight")).dims, [experts, hidden, 2 * ffn]);
+        assert_eq!(plugin.initializer(&format!("{name}.down.weight")).dims, [experts, ffn, hidden]);
+        let gate_up = format!("{name}.gate_up.weight");
+        let readers = nodes.iter().filter(|node| node.input.contains(&gate_up)).count();
+        assert_eq!(readers, 1, "{name}");
+    };
+    for layer in 0..config.layers() {
+        let path = format!("layers.{layer}.ffn");
+        match config.expert_ffn() {
+            Some(ffn) if !config.use_dense() => {
+                stacks(&format!("{path}.experts"), config.experts(), ffn);
+                stacks(&format!("{path}.shared_expert"), 1, config.intermediate_size());
+            }
+            _ => stacks(&path, 1, config.intermediate_size()),
+        }
+    }
 }
 
 pub(crate) fn experts_are_slices_of_the_stack(exported: &Exported) {

@@ -22,7 +22,7 @@ type Check = fn(&Exported);
 /// What holds for every package.
 const CHECKS: &[(&str, Check)] = &[
     ("inputs and outputs are those of the package's contract", contract::inputs_and_outputs),
-    ("only operators of ai.onnx are used", contract::only_standard_operators),
+    ("operators are those of the op set", contract::operators_are_those_of_the_op_set),
     ("every value has a declared type and shape", contract::every_value_is_declared),
     ("node names are unique paths that end in the operator", contract::node_names),
     ("the manifest counts the nodes", contract::the_manifest_counts_the_nodes),

@@ -1,7 +1,7 @@
 //! With predictions at the last position only, the last layer computes keys and values everywhere and everything else at
 //! one position.
 
-use tmoe_package::Positions;
+use tmoe_package::{OpSet, Positions};
 
 use crate::view::{Exported, Graph};
 
@@ -14,37 +14,46 @@ pub(crate) fn positions(exported: &Exported) {
     for graph in &exported.graphs {
         for layer in 0..config.layers() {
             let path = format!("/model/layers.{layer}");
-            let shape = |node: &str| graph.outputs_of(&format!("{path}/{node}"))[0];
+            let shape = |projection: &str| product(graph, &format!("{path}/{projection}"));
             let is_trimmed = trimmed && layer + 1 == config.layers();
             let points = if is_trimmed { "1" } else { "sequence" };
             if is_trimmed {
-                assert_eq!(shape("self_attn/q_proj/MatMul"), format!("float [batch, 1, {hidden}]"));
-                assert_eq!(shape("self_attn/kv_proj/MatMul"), format!("float [batch, sequence, {kv}]"));
+                assert_eq!(shape("self_attn/q_proj"), format!("float [batch, 1, {hidden}]"));
+                assert_eq!(shape("self_attn/kv_proj"), format!("float [batch, sequence, {kv}]"));
             } else {
                 assert_eq!(
-                    shape("self_attn/qkv_proj/MatMul"),
+                    shape("self_attn/qkv_proj"),
                     format!("float [batch, sequence, {}]", hidden + kv)
                 );
             }
-            assert_eq!(shape("self_attn/o_proj/MatMul"), format!("float [batch, {points}, {hidden}]"));
+            assert_eq!(shape("self_attn/o_proj"), format!("float [batch, {points}, {hidden}]"));
             assert_eq!(feed_forward_points(exported, graph, layer), points, "{} {path}", graph.op_set);
         }
         let horizons: usize = config.horizon_lengths().iter().sum();
         let points = if trimmed { "1" } else { "sequence" };
-        assert_eq!(
-            graph.outputs_of("/model/lm_heads/MatMul")[0],
-            format!("float [batch, {points}, {horizons}]")
-        );
+        assert_eq!(product(graph, "/model/lm_heads"), format!("float [batch, {points}, {horizons}]"));
     }
+}
+
+/// The declared output of a linear layer: a MatMul, or in the op set `plugin` one node for weights that are not float32.
+fn product<'g>(graph: &'g Graph, path: &str) -> &'g str {
+    let has = |name: &str| graph.nodes().iter().any(|node| node.name() == name);
+    let custom = format!("{path}/Linear");
+    let name = if has(&custom) { custom } else { format!("{path}/MatMul") };
+    graph.outputs_of(&name)[0]
 }
 
 /// Positions per series in the feed-forward network of a layer.
 fn feed_forward_points(exported: &Exported, graph: &Graph, layer: usize) -> &'static str {
     let config = exported.config();
     let path = format!("/model/layers.{layer}/ffn_layer");
-    let width = 2 * config.intermediate_size();
+    // The inner width of the network, or of one node that holds all of it the outer one.
+    let (inner, width) = match graph.op_set {
+        OpSet::Plugin => ("SparseMoe", config.hidden_size()),
+        OpSet::Standard | OpSet::Dense => ("gate_up_proj/MatMul", 2 * config.intermediate_size()),
+    };
     if config.use_dense() {
-        let found = graph.outputs_of(&format!("{path}/gate_up_proj/MatMul"))[0];
+        let found = graph.outputs_of(&format!("{path}/{inner}"))[0];
         return ["1", "sequence"]
             .into_iter()
             .find(|points| found == format!("float [batch, {points}, {width}]"))
@@ -52,7 +61,7 @@ fn feed_forward_points(exported: &Exported, graph: &Graph, layer: usize) -> &'st
     }
     // Routing works on tokens, the positions of all series in one axis.
     let found = [
-        graph.outputs_of(&format!("{path}/shared_expert/gate_up_proj/MatMul"))[0],
+        graph.outputs_of(&format!("{path}/shared_expert/{inner}"))[0],
         graph.outputs_of(&format!("{path}/router/MatMul"))[0],
     ];
     [("1", "batch"), ("sequence", "batch*sequence")]

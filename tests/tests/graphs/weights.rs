@@ -18,6 +18,9 @@ pub(crate) fn one_file_without_waste(exported: &Exported) {
         let is_expert = name.contains(".experts.");
         assert!(is_expert || dense.get(name) == Some(&place), "{name} differs between the graphs");
     }
+    for (name, place) in exported.graph(OpSet::Plugin).external() {
+        assert_eq!(dense.get(name), Some(&place), "{name} differs between the graphs");
+    }
     // The dense graph reads every blob as a whole, so its initializers are the file.
     let places: BTreeSet<Place> = dense.values().copied().collect();
     let mut end = 0;

@@ -61,6 +61,12 @@ impl Workspace {
         self.root.join("tools/requirements.txt")
     }
 
+    /// The operators' library as `cargo build -p tmoe-ops` makes it.
+    pub(crate) fn operator_library(&self) -> PathBuf {
+        let name = format!("{}tmoe_ops{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX);
+        self.target.join("debug").join(name)
+    }
+
     /// Where the demo writes.
     pub(crate) fn demo_output(&self) -> PathBuf {
         self.target.join("demo")

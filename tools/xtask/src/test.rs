@@ -15,14 +15,16 @@ pub(crate) fn run(workspace: &Workspace, extra: &[OsString]) -> Result<()> {
         println!("Tests of the provider `cpu` will be reported as ignored, by name: no ONNX Runtime.");
     }
     if python.is_err() {
-        println!("Tests with the ONNX checker will be reported as ignored, by name: no Python environment.");
+        println!("Tests with Python will be reported as ignored, by name: no Python environment.");
     }
+    // A library of its own, which `cargo test` does not make.
+    process::show_and_run(workspace.cargo().args(["build", "--locked", "-p", "tmoe-ops"]))?;
 
     for arguments in invocations(extra) {
         let mut command = workspace.cargo();
         command.arg("test").args(arguments);
         if let Ok(python) = &python {
-            command.env("TMOE_ONNX_PYTHON", python);
+            command.env("TMOE_ONNX_PYTHON", python).env("TMOE_OPS_LIBRARY", workspace.operator_library());
         }
         process::show_and_run(&mut command)?;
     }

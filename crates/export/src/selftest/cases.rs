@@ -192,7 +192,11 @@ fn outputs(config: &Config, options: GraphOptions, masked: bool) -> Vec<String> 
         names.extend(cache_names(config, "present"));
     }
     if options.with_loss {
-        names.extend(["loss", "ar_loss", "aux_loss"].map(String::from));
+        names.push("aux_loss".to_owned());
+        // These weigh predictions at padded positions too, which attend to nothing.
+        if !masked {
+            names.extend(["loss", "ar_loss"].map(String::from));
+        }
     }
     names
 }

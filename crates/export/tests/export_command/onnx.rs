@@ -10,8 +10,14 @@ use crate::checkpoints::{GOLDENS, golden, parameters};
 use crate::outcome::entries;
 use crate::{arguments, run};
 
-const FILES: [&str; 5] =
-    ["manifest.json", "model.dense.onnx", "model.onnx", "selftest.safetensors", "weights.bin"];
+const FILES: [&str; 6] = [
+    "manifest.json",
+    "model.dense.onnx",
+    "model.onnx",
+    "model.plugin.onnx",
+    "selftest.safetensors",
+    "weights.bin",
+];
 
 fn manifest(package: &Path) -> Value {
     serde_json::from_slice(&fs::read(package.join("manifest.json")).unwrap()).unwrap()
