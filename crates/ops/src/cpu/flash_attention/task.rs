@@ -6,6 +6,7 @@ use super::disjoint::Disjoint;
 use super::points::Points;
 use super::{AttentionSizes, FlashAttentionShape};
 use crate::cpu::rotary::RotaryTables;
+use crate::cpu::simd::Simd;
 
 /// What all tasks of one run read.
 pub(super) struct Pass<'a> {
@@ -66,10 +67,10 @@ impl<'a> Pass<'a> {
 
     /// The query of a lane, rotated, and scaled so that scores are exponents of two.
     #[inline(always)]
-    pub(super) fn rotated_query(&self, task: &Task, lane: usize, to: &mut [f32]) {
+    pub(super) fn rotated_query<S: Simd>(&self, simd: S, task: &Task, lane: usize, to: &mut [f32]) {
         let q = &self.q[self.offset(task.batch, task.kv_head, lane)..][..self.shape.head_dim];
         let position = self.points.position(task.batch, self.point(lane));
-        self.tables.rotate(position, self.shape.scale * std::f32::consts::LOG2_E, q, to);
+        self.tables.rotate(simd, position, self.shape.scale * std::f32::consts::LOG2_E, q, to);
     }
 }
 
