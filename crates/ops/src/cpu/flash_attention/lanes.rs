@@ -19,6 +19,7 @@ use std::mem::MaybeUninit;
 
 use super::MAX_HEAD_DIM;
 use super::exp2::exp2;
+use super::points::assert_rows;
 use super::task::{Pass, Sink, Task};
 use super::transpose::{Transpose, transpose_tall, transpose_wide};
 use crate::cpu::simd::Simd;
@@ -79,6 +80,7 @@ fn attend_vectors<S: Transpose, const STEP: usize, const VECTORS: usize>(
         )
     };
 
+    pass.prefetch_queries(task);
     // Lanes beyond the last are zero queries that see as far as the last one, so that they hold nothing up.
     let mut limits = [0; MAX_WIDTH];
     for (lane, limit) in limits.iter_mut().enumerate() {
@@ -107,7 +109,7 @@ fn attend_vectors<S: Transpose, const STEP: usize, const VECTORS: usize>(
     let mut sum = [simd.splat(0.0); VECTORS];
     for start in (task.ranks.start..end).step_by(KEY_BLOCK) {
         let index = &index[start..end.min(start + KEY_BLOCK)];
-        assert!(index.iter().all(|&key| (key as usize + 1) * head_dim <= keys.len().min(values.len())));
+        assert_rows(index, head_dim, keys, values);
         // Keys from here on are not attended by all lanes.
         let clear = limits[0].saturating_sub(start);
         // SAFETY: `q` and `o` are written as above; `p` has room for `KEY_BLOCK` keys; rows lie within keys and values

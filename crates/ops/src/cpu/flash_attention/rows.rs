@@ -10,6 +10,7 @@ use std::mem::MaybeUninit;
 
 use super::MAX_HEAD_DIM;
 use super::exp2::exp2;
+use super::points::assert_rows;
 use super::task::{Pass, Sink, Task};
 use super::transpose::Transpose;
 use crate::cpu::simd::Simd;
@@ -70,7 +71,7 @@ pub(super) fn attend<S: Transpose>(simd: S, pass: &Pass<'_>, task: &Task, sink: 
     let end = task.ranks.end.min(limits[lanes - 1]);
     for start in (task.ranks.start..end).step_by(KEY_BLOCK) {
         let block = &index[start..end.min(start + KEY_BLOCK)];
-        assert!(block.iter().all(|&key| (key as usize + 1) * head_dim <= keys.len().min(values.len())));
+        assert_rows(block, head_dim, keys, values);
         for lane in 0..lanes {
             let block = &block[..limits[lane].saturating_sub(start).min(block.len())];
             if block.is_empty() {
