@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 
+use super::simd::Simd;
+
 /// To what the tables of cos and sin are rounded: the original keeps them in the checkpoint's stored type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RotaryRounding {
@@ -113,16 +115,34 @@ impl RotaryTables {
     ///
     /// If a length is not `head_dim`, or the position is beyond the tables.
     #[inline(always)]
-    pub(crate) fn rotate(&self, position: usize, factor: f32, from: &[f32], to: &mut [f32]) {
+    pub(crate) fn rotate<S: Simd>(
+        &self,
+        simd: S,
+        position: usize,
+        factor: f32,
+        from: &[f32],
+        to: &mut [f32],
+    ) {
         let half = self.half;
         assert!(from.len() == 2 * half && to.len() == 2 * half);
         let row = &self.rows[position * 2 * half..][..2 * half];
-        let (cos, sin) = row.split_at(half);
-        let (from_1, from_2) = from.split_at(half);
-        let (to_1, to_2) = to.split_at_mut(half);
-        for j in 0..half {
-            to_1[j] = factor * (from_1[j] * cos[j] - from_2[j] * sin[j]);
-            to_2[j] = factor * (from_2[j] * cos[j] + from_1[j] * sin[j]);
+        let whole = half / S::LANES * S::LANES;
+        let scale = simd.splat(factor);
+        for j in (0..whole).step_by(S::LANES) {
+            // SAFETY: `j + LANES <= half`, and all three slices have `2 x half` elements.
+            unsafe {
+                let (cos, sin) = (simd.load(row.as_ptr().add(j)), simd.load(row.as_ptr().add(j + half)));
+                let (a, b) = (simd.load(from.as_ptr().add(j)), simd.load(from.as_ptr().add(j + half)));
+                let first = simd.sub(simd.mul(a, cos), simd.mul(b, sin));
+                let second = simd.add(simd.mul(b, cos), simd.mul(a, sin));
+                simd.store(to.as_mut_ptr().add(j), simd.mul(scale, first));
+                simd.store(to.as_mut_ptr().add(j + half), simd.mul(scale, second));
+            }
+        }
+        for j in whole..half {
+            let (cos, sin, a, b) = (row[j], row[j + half], from[j], from[j + half]);
+            to[j] = factor * (a * cos - b * sin);
+            to[j + half] = factor * (b * cos + a * sin);
         }
     }
 }
@@ -130,6 +150,7 @@ impl RotaryTables {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::simd::Portable;
 
     #[test]
     fn layers_of_one_model_share_their_tables_and_other_models_have_their_own() {
@@ -164,7 +185,7 @@ mod tests {
         ] {
             let tables = Rotary::shared(10_000.0, 8, rounding).tables(2);
             let mut turned = [0.0; 8];
-            tables.rotate(1, 1.0, &[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], &mut turned);
+            tables.rotate(Portable, 1, 1.0, &[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], &mut turned);
             assert_eq!(turned[0], cos_1, "{rounding:?}");
         }
     }

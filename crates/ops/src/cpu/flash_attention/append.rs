@@ -5,7 +5,7 @@ use super::points::Points;
 use super::{AttentionInputs, FlashAttentionShape};
 use crate::cpu::Parallel;
 use crate::cpu::rotary::RotaryTables;
-use crate::cpu::simd::{Level, dispatch};
+use crate::cpu::simd::{Level, Simd, dispatch};
 
 /// Rows of one head in a task.
 const ROWS: usize = 256;
@@ -32,7 +32,15 @@ pub(super) fn append(
         let (head, chunk) = (task / chunks, task % chunks);
         let start = first + chunk * ROWS;
         let end = (start + ROWS).min(first + rows);
-        dispatch!(level, |_simd| append_rows(shape, inputs, (points, tables), present, head, start..end));
+        dispatch!(level, |simd| append_rows(
+            simd,
+            shape,
+            inputs,
+            (points, tables),
+            present,
+            head,
+            start..end
+        ));
     };
     if series * rows * shape.head_dim <= SMALL {
         (0..series * chunks).for_each(task);
@@ -42,7 +50,8 @@ pub(super) fn append(
 }
 
 #[inline(always)]
-fn append_rows(
+fn append_rows<S: Simd>(
+    simd: S,
     shape: &FlashAttentionShape,
     inputs: &AttentionInputs<'_>,
     (points, tables): (Points<'_>, &RotaryTables),
@@ -70,7 +79,7 @@ fn append_rows(
         let from = ((batch * sizes.sequence + point) * shape.kv_heads + kv_head) * head_dim;
         let to = row * head_dim..(row + 1) * head_dim;
         let position = points.position(batch, point);
-        tables.rotate(position, 1.0, &inputs.k[from..][..head_dim], &mut key[to.clone()]);
+        tables.rotate(simd, position, 1.0, &inputs.k[from..][..head_dim], &mut key[to.clone()]);
         value[to].copy_from_slice(&inputs.v[from..][..head_dim]);
     }
 }

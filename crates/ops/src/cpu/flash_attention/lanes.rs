@@ -7,26 +7,32 @@
 //! ```
 //!
 //! Keys and values are read where they lie, row by row, one element at a time, so neither has to be rearranged, and a
-//! masked key is one that is not visited. Three vectors of queries times four keys (or four elements of a value) are
-//! twelve accumulators: with three vectors and one broadcast, the sixteen registers of AVX2.
+//! masked key is one that is not visited. Two vectors of queries times six keys (or six elements of a value) are twelve
+//! accumulators, which with two vectors and a broadcast fit the sixteen registers of AVX2; three times four would take
+//! all sixteen, and the compiler then keeps an accumulator in memory, at half the speed.
 
-use std::array::from_fn;
+// Loops over indices, rather than iterators and closures: what those call is not compiled for the instruction set
+// unless the compiler happens to inline all of it.
+#![allow(clippy::needless_range_loop)]
+
 use std::mem::MaybeUninit;
 
 use super::MAX_HEAD_DIM;
 use super::exp2::exp2;
+use super::points::assert_rows;
 use super::task::{Pass, Sink, Task};
 use super::transpose::{Transpose, transpose_tall, transpose_wide};
 use crate::cpu::simd::Simd;
 
 /// Vectors of queries in a task, at most.
-const MAX_VECTORS: usize = 3;
+const MAX_VECTORS: usize = 2;
 
 /// Queries in a task at most, for the widest vectors.
 const MAX_WIDTH: usize = MAX_VECTORS * 16;
 
 /// Keys between two looks at the largest score: their weights stay in the nearest cache.
-const KEY_BLOCK: usize = 64;
+/// A multiple of all steps.
+const KEY_BLOCK: usize = 96;
 
 /// Lanes that a task should have.
 #[inline(always)]
@@ -47,8 +53,7 @@ struct Space {
 pub(super) fn attend<S: Transpose>(simd: S, pass: &Pass<'_>, task: &Task, sink: &Sink<'_>) {
     match task.lanes.len().div_ceil(S::LANES) {
         1 => attend_vectors::<S, 8, 1>(simd, pass, task, sink),
-        2 => attend_vectors::<S, 4, 2>(simd, pass, task, sink),
-        _ => attend_vectors::<S, 4, 3>(simd, pass, task, sink),
+        _ => attend_vectors::<S, 6, 2>(simd, pass, task, sink),
     }
 }
 
@@ -75,6 +80,7 @@ fn attend_vectors<S: Transpose, const STEP: usize, const VECTORS: usize>(
         )
     };
 
+    pass.prefetch_queries(task);
     // Lanes beyond the last are zero queries that see as far as the last one, so that they hold nothing up.
     let mut limits = [0; MAX_WIDTH];
     for (lane, limit) in limits.iter_mut().enumerate() {
@@ -87,7 +93,7 @@ fn attend_vectors<S: Transpose, const STEP: usize, const VECTORS: usize>(
             std::slice::from_raw_parts_mut(o.add(lane * head_dim), head_dim)
         };
         if lane < task.lanes.len() {
-            pass.rotated_query(task, task.lanes.start + lane, row);
+            pass.rotated_query(simd, task, task.lanes.start + lane, row);
         }
     }
     // SAFETY: `width x head_dim` elements of `o` were written above, and as many fit in `q`.
@@ -103,7 +109,7 @@ fn attend_vectors<S: Transpose, const STEP: usize, const VECTORS: usize>(
     let mut sum = [simd.splat(0.0); VECTORS];
     for start in (task.ranks.start..end).step_by(KEY_BLOCK) {
         let index = &index[start..end.min(start + KEY_BLOCK)];
-        assert!(index.iter().all(|&key| (key as usize + 1) * head_dim <= keys.len().min(values.len())));
+        assert_rows(index, head_dim, keys, values);
         // Keys from here on are not attended by all lanes.
         let clear = limits[0].saturating_sub(start);
         // SAFETY: `q` and `o` are written as above; `p` has room for `KEY_BLOCK` keys; rows lie within keys and values
@@ -111,24 +117,29 @@ fn attend_vectors<S: Transpose, const STEP: usize, const VECTORS: usize>(
         unsafe {
             let mut new_top = top;
             for key in (0..index.len()).step_by(STEP) {
-                let rows: [*const f32; STEP] =
-                    from_fn(|i| keys.as_ptr().add(index[(key + i).min(index.len() - 1)] as usize * head_dim));
+                let mut rows = [keys.as_ptr(); STEP];
+                for (i, row) in rows.iter_mut().enumerate() {
+                    *row = row.add(index[(key + i).min(index.len() - 1)] as usize * head_dim);
+                }
                 let mut tile = scores::<S, STEP, VECTORS>(simd, q, rows, head_dim);
                 if key + STEP > clear {
                     for (i, scores) in tile.iter_mut().enumerate() {
                         hide(simd, scores, &limits, start + key + i);
                     }
                 }
-                for (i, scores) in tile.into_iter().enumerate() {
-                    for (v, score) in scores.into_iter().enumerate() {
-                        simd.store(p.add((key + i) * width + v * S::LANES), score);
-                        new_top[v] = simd.max(new_top[v], score);
+                for i in 0..STEP {
+                    for v in 0..VECTORS {
+                        simd.store(p.add((key + i) * width + v * S::LANES), tile[i][v]);
+                        new_top[v] = simd.max(new_top[v], tile[i][v]);
                     }
                 }
             }
-            let shrink: [S::F32; VECTORS] = from_fn(|v| exp2(simd, simd.sub(top[v], new_top[v])));
+            let mut shrink = top;
+            for v in 0..VECTORS {
+                shrink[v] = exp2(simd, simd.sub(top[v], new_top[v]));
+                sum[v] = simd.mul(sum[v], shrink[v]);
+            }
             top = new_top;
-            sum = from_fn(|v| simd.mul(sum[v], shrink[v]));
             for key in 0..index.len() {
                 for v in 0..VECTORS {
                     let at = p.add(key * width + v * S::LANES);
@@ -138,15 +149,16 @@ fn attend_vectors<S: Transpose, const STEP: usize, const VECTORS: usize>(
                 }
             }
             let mut element = 0;
-            while element + STEP <= head_dim {
-                let (values, o) = (values.as_ptr().add(element), o.add(element * width));
-                weigh::<S, STEP, VECTORS>(simd, p, values, index, head_dim, o, shrink);
-                element += STEP;
-            }
             while element < head_dim {
                 let (values, o) = (values.as_ptr().add(element), o.add(element * width));
-                weigh::<S, 2, VECTORS>(simd, p, values, index, head_dim, o, shrink);
-                element += 2;
+                // Two left over would leave the multipliers idle: fours before them.
+                element += match head_dim - element {
+                    2 => weigh::<S, 2, VECTORS>(simd, p, values, index, head_dim, o, shrink),
+                    rest if rest < STEP || rest == STEP + 2 => {
+                        weigh::<S, 4, VECTORS>(simd, p, values, index, head_dim, o, shrink)
+                    }
+                    _ => weigh::<S, STEP, VECTORS>(simd, p, values, index, head_dim, o, shrink),
+                };
             }
         }
     }
@@ -182,11 +194,14 @@ unsafe fn scores<S: Simd, const KEYS: usize, const VECTORS: usize>(
     for element in 0..head_dim {
         // SAFETY: within `q` and the rows.
         unsafe {
-            let q: [S::F32; VECTORS] = from_fn(|v| simd.load(q.add((element * VECTORS + v) * S::LANES)));
-            for (scores, row) in tile.iter_mut().zip(rows) {
-                let key = simd.splat(*row.add(element));
-                for (score, q) in scores.iter_mut().zip(q) {
-                    *score = simd.mul_add(q, key, *score);
+            let mut queries = [simd.splat(0.0); VECTORS];
+            for v in 0..VECTORS {
+                queries[v] = simd.load(q.add((element * VECTORS + v) * S::LANES));
+            }
+            for i in 0..KEYS {
+                let key = simd.splat(*rows[i].add(element));
+                for v in 0..VECTORS {
+                    tile[i][v] = simd.mul_add(queries[v], key, tile[i][v]);
                 }
             }
         }
@@ -202,8 +217,10 @@ fn hide<S: Simd, const VECTORS: usize>(
     limits: &[usize; MAX_WIDTH],
     rank: usize,
 ) {
-    let bounds: [f32; MAX_WIDTH] =
-        from_fn(|lane| if rank < limits[lane] { f32::INFINITY } else { f32::NEG_INFINITY });
+    let mut bounds = [0.0; MAX_WIDTH];
+    for (bound, &limit) in bounds.iter_mut().zip(limits) {
+        *bound = if rank < limit { f32::INFINITY } else { f32::NEG_INFINITY };
+    }
     for (v, score) in scores.iter_mut().enumerate() {
         // SAFETY: all vectors of lanes fit.
         let bound = unsafe { simd.load(bounds.as_ptr().add(v * S::LANES)) };
@@ -212,7 +229,7 @@ fn hide<S: Simd, const VECTORS: usize>(
     }
 }
 
-/// `o = shrink x o + sum of p[key] x value` for `ELEMENTS` elements of the values.
+/// `o = shrink x o + sum of p[key] x value` for `ELEMENTS` elements of the values; `ELEMENTS`.
 ///
 /// # Safety
 ///
@@ -227,25 +244,33 @@ unsafe fn weigh<S: Simd, const ELEMENTS: usize, const VECTORS: usize>(
     head_dim: usize,
     o: *mut f32,
     shrink: [S::F32; VECTORS],
-) {
+) -> usize {
     // SAFETY: the caller's promises.
     unsafe {
-        let mut tile: [[S::F32; VECTORS]; ELEMENTS] =
-            from_fn(|e| from_fn(|v| simd.mul(shrink[v], simd.load(o.add((e * VECTORS + v) * S::LANES)))));
+        let mut tile = [[simd.splat(0.0); VECTORS]; ELEMENTS];
+        for e in 0..ELEMENTS {
+            for v in 0..VECTORS {
+                tile[e][v] = simd.mul(shrink[v], simd.load(o.add((e * VECTORS + v) * S::LANES)));
+            }
+        }
         for (key, &row) in index.iter().enumerate() {
-            let weights: [S::F32; VECTORS] = from_fn(|v| simd.load(p.add((key * VECTORS + v) * S::LANES)));
+            let mut weights = [simd.splat(0.0); VECTORS];
+            for v in 0..VECTORS {
+                weights[v] = simd.load(p.add((key * VECTORS + v) * S::LANES));
+            }
             let row = values.add(row as usize * head_dim);
-            for (e, sums) in tile.iter_mut().enumerate() {
+            for e in 0..ELEMENTS {
                 let value = simd.splat(*row.add(e));
-                for (sum, weight) in sums.iter_mut().zip(weights) {
-                    *sum = simd.mul_add(weight, value, *sum);
+                for v in 0..VECTORS {
+                    tile[e][v] = simd.mul_add(weights[v], value, tile[e][v]);
                 }
             }
         }
-        for (e, sums) in tile.into_iter().enumerate() {
-            for (v, sum) in sums.into_iter().enumerate() {
-                simd.store(o.add((e * VECTORS + v) * S::LANES), sum);
+        for e in 0..ELEMENTS {
+            for v in 0..VECTORS {
+                simd.store(o.add((e * VECTORS + v) * S::LANES), tile[e][v]);
             }
         }
     }
+    ELEMENTS
 }

@@ -78,7 +78,9 @@ impl Case {
                     let padding = numbers.next() as usize % (total + 1);
                     mask[..padding].fill(0);
                 }
-                Masking::Holes => mask.iter_mut().for_each(|m| *m = i64::from(numbers.next() % 3 > 0)),
+                Masking::Holes => {
+                    mask.iter_mut().for_each(|m| *m = i64::from(!numbers.next().is_multiple_of(3)))
+                }
                 Masking::Everything => mask.fill(0),
             }
         }

@@ -3,13 +3,17 @@
 //! A step of generation has one query. A vector lane for each would leave the others empty, so here keys and values are
 //! read as vectors; the sum across lanes that a score needs is made for `LANES` keys at once by a transposed square.
 
-use std::array::from_fn;
+// Loops over indices: see `lanes`.
+#![allow(clippy::needless_range_loop)]
+
 use std::mem::MaybeUninit;
 
 use super::MAX_HEAD_DIM;
 use super::exp2::exp2;
+use super::points::assert_rows;
 use super::task::{Pass, Sink, Task};
 use super::transpose::Transpose;
+use crate::cpu::simd::Simd;
 
 /// Lanes of a task, at most.
 const MAX_ROWS: usize = 8;
@@ -53,11 +57,13 @@ pub(super) fn attend<S: Transpose>(simd: S, pass: &Pass<'_>, task: &Task, sink: 
         o.write_bytes(0, lanes * head_dim);
         for lane in 0..lanes {
             let q = std::slice::from_raw_parts_mut(q.add(lane * head_dim), head_dim);
-            pass.rotated_query(task, task.lanes.start + lane, q);
+            pass.rotated_query(simd, task, task.lanes.start + lane, q);
         }
     }
-    let limits: [usize; MAX_ROWS] =
-        from_fn(|lane| if lane < lanes { pass.limit(task.batch, task.lanes.start + lane) } else { 0 });
+    let mut limits = [0; MAX_ROWS];
+    for lane in 0..lanes {
+        limits[lane] = pass.limit(task.batch, task.lanes.start + lane);
+    }
 
     let (keys, values, index) = pass.keys(task);
     let mut top = [f32::MIN; MAX_ROWS];
@@ -65,7 +71,7 @@ pub(super) fn attend<S: Transpose>(simd: S, pass: &Pass<'_>, task: &Task, sink: 
     let end = task.ranks.end.min(limits[lanes - 1]);
     for start in (task.ranks.start..end).step_by(KEY_BLOCK) {
         let block = &index[start..end.min(start + KEY_BLOCK)];
-        assert!(block.iter().all(|&key| (key as usize + 1) * head_dim <= keys.len().min(values.len())));
+        assert_rows(block, head_dim, keys, values);
         for lane in 0..lanes {
             let block = &block[..limits[lane].saturating_sub(start).min(block.len())];
             if block.is_empty() {
@@ -185,25 +191,40 @@ unsafe fn weigh<S: Transpose, const VECTORS: usize>(
     // SAFETY: the caller's promises.
     unsafe {
         // Two sums, of the even and of the odd keys, so that additions need not wait for one another.
-        let mut even: [S::F32; VECTORS] = from_fn(|v| simd.mul(shrink, simd.load(o.add(v * S::LANES))));
+        let mut even = [shrink; VECTORS];
+        for v in 0..VECTORS {
+            even[v] = simd.mul(shrink, simd.load(o.add(v * S::LANES)));
+        }
         let mut odd = [simd.splat(0.0); VECTORS];
-        let row = |key: usize| values.add(index[key] as usize * head_dim);
-        let add = |sums: &mut [S::F32; VECTORS], key: usize| {
-            let weight = simd.splat(*p.add(key));
-            for (v, sum) in sums.iter_mut().enumerate() {
-                *sum = simd.mul_add(weight, simd.load(row(key).add(v * S::LANES)), *sum);
-            }
-        };
         let pairs = index.len() / 2 * 2;
         for key in (0..pairs).step_by(2) {
-            add(&mut even, key);
-            add(&mut odd, key + 1);
+            add(simd, &mut even, *p.add(key), values.add(index[key] as usize * head_dim));
+            add(simd, &mut odd, *p.add(key + 1), values.add(index[key + 1] as usize * head_dim));
         }
         if pairs < index.len() {
-            add(&mut even, pairs);
+            add(simd, &mut even, *p.add(pairs), values.add(index[pairs] as usize * head_dim));
         }
         for v in 0..VECTORS {
             simd.store(o.add(v * S::LANES), simd.add(even[v], odd[v]));
         }
+    }
+}
+
+/// `sums += weight x row`.
+///
+/// # Safety
+///
+/// `row` has `VECTORS x LANES` elements.
+#[inline(always)]
+unsafe fn add<S: Simd, const VECTORS: usize>(
+    simd: S,
+    sums: &mut [S::F32; VECTORS],
+    weight: f32,
+    row: *const f32,
+) {
+    let weight = simd.splat(weight);
+    for v in 0..VECTORS {
+        // SAFETY: the caller's promise.
+        sums[v] = simd.mul_add(weight, unsafe { simd.load(row.add(v * S::LANES)) }, sums[v]);
     }
 }

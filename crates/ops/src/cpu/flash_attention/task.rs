@@ -6,6 +6,7 @@ use super::disjoint::Disjoint;
 use super::points::Points;
 use super::{AttentionSizes, FlashAttentionShape};
 use crate::cpu::rotary::RotaryTables;
+use crate::cpu::simd::Simd;
 
 /// What all tasks of one run read.
 pub(super) struct Pass<'a> {
@@ -64,12 +65,28 @@ impl<'a> Pass<'a> {
         ((batch * self.sizes.queries + query) * self.shape.heads + head) * self.shape.head_dim
     }
 
+    /// Starts to fetch the queries of a task: they are far apart, and each would be waited for by itself.
+    #[inline(always)]
+    pub(super) fn prefetch_queries(&self, task: &Task) {
+        #[cfg(target_arch = "x86_64")]
+        for lane in task.lanes.clone() {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let q = &self.q[self.offset(task.batch, task.kv_head, lane)..][..self.shape.head_dim];
+            for line in q.chunks(16) {
+                // SAFETY: a hint about memory that is there.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = task;
+    }
+
     /// The query of a lane, rotated, and scaled so that scores are exponents of two.
     #[inline(always)]
-    pub(super) fn rotated_query(&self, task: &Task, lane: usize, to: &mut [f32]) {
+    pub(super) fn rotated_query<S: Simd>(&self, simd: S, task: &Task, lane: usize, to: &mut [f32]) {
         let q = &self.q[self.offset(task.batch, task.kv_head, lane)..][..self.shape.head_dim];
         let position = self.points.position(task.batch, self.point(lane));
-        self.tables.rotate(position, self.shape.scale * std::f32::consts::LOG2_E, q, to);
+        self.tables.rotate(simd, position, self.shape.scale * std::f32::consts::LOG2_E, q, to);
     }
 }
 

@@ -61,22 +61,29 @@ impl Transpose for Avx512 {
 #[inline(always)]
 unsafe fn transpose_8(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
     use std::arch::x86_64::{
-        __m256, _mm256_loadu_ps, _mm256_permute2f128_ps, _mm256_shuffle_ps, _mm256_storeu_ps,
+        _mm256_loadu_ps, _mm256_permute2f128_ps, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_storeu_ps,
         _mm256_unpackhi_ps, _mm256_unpacklo_ps,
     };
     // SAFETY: the caller's promises.
     unsafe {
-        let row: [__m256; 8] = std::array::from_fn(|i| _mm256_loadu_ps(from.add(i * from_stride)));
-        let pairs: [__m256; 8] = std::array::from_fn(|i| {
-            let (a, b) = (row[i / 2 * 2], row[i / 2 * 2 + 1]);
-            if i % 2 == 0 { _mm256_unpacklo_ps(a, b) } else { _mm256_unpackhi_ps(a, b) }
-        });
+        // Loops rather than closures, which would not be compiled for the instruction set unless inlined.
+        let mut row = [_mm256_setzero_ps(); 8];
+        for (i, row) in row.iter_mut().enumerate() {
+            *row = _mm256_loadu_ps(from.add(i * from_stride));
+        }
+        let mut pairs = row;
+        for i in 0..4 {
+            let (a, b) = (row[2 * i], row[2 * i + 1]);
+            pairs[2 * i] = _mm256_unpacklo_ps(a, b);
+            pairs[2 * i + 1] = _mm256_unpackhi_ps(a, b);
+        }
         // Four elements of a column in each half: columns 0 to 3 (and 4 to 7) of rows 0 to 3, then of rows 4 to 7.
-        let fours: [__m256; 8] = std::array::from_fn(|i| {
-            let first = i / 4 * 4 + i % 4 / 2;
-            let (a, b) = (pairs[first], pairs[first + 2]);
-            if i % 2 == 0 { _mm256_shuffle_ps::<0x44>(a, b) } else { _mm256_shuffle_ps::<0xee>(a, b) }
-        });
+        let mut fours = pairs;
+        for i in 0..4 {
+            let (a, b) = (pairs[i / 2 * 4 + i % 2], pairs[i / 2 * 4 + i % 2 + 2]);
+            fours[2 * i] = _mm256_shuffle_ps::<0x44>(a, b);
+            fours[2 * i + 1] = _mm256_shuffle_ps::<0xee>(a, b);
+        }
         for i in 0..4 {
             let (low, high) = (fours[i], fours[i + 4]);
             _mm256_storeu_ps(to.add(i * to_stride), _mm256_permute2f128_ps::<0x20>(low, high));
