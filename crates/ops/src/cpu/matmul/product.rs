@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::panels::{Panels, Values};
 use super::tile::{Element, MOST_ELEMENTS, MOST_ROWS, Tiled, panels_at_once, tile};
 use crate::cpu::Activation;
-use crate::cpu::activation::{gelu, gelu_tanh, relu, silu};
+use crate::cpu::activation::activate;
 use crate::cpu::simd::dispatch;
 
 /// The inputs: some rows of a matrix.
@@ -173,10 +173,7 @@ impl Product<'_> {
                 let first = (first_panel + p) * width;
                 let sums = &mut sums[(r * panels + p) * 2 * S::LANES..][..2 * S::LANES];
                 match self.finish {
-                    Finish::Gate(Activation::Silu) => gate(simd, sums, silu),
-                    Finish::Gate(Activation::Gelu) => gate(simd, sums, gelu),
-                    Finish::Gate(Activation::GeluTanh) => gate(simd, sums, gelu_tanh),
-                    Finish::Gate(Activation::Relu) => gate(simd, sums, relu),
+                    Finish::Gate(activation) => gate(simd, sums, activation),
                     Finish::Scale(factors) => {
                         let factor = factors[row];
                         sums.iter_mut().for_each(|sum| *sum *= factor);
@@ -207,11 +204,11 @@ impl Product<'_> {
 
 /// `sums`, [gate's vector, up's vector]: the first becomes the gated product.
 #[inline(always)]
-fn gate<S: Tiled>(simd: S, sums: &mut [f32], activation: impl Fn(S, S::F32) -> S::F32) {
+fn gate<S: Tiled>(simd: S, sums: &mut [f32], activation: Activation) {
     assert!(sums.len() == 2 * S::LANES);
     // SAFETY: two vectors.
     unsafe {
         let (gate, up) = (simd.load(sums.as_ptr()), simd.load(sums.as_ptr().add(S::LANES)));
-        simd.store(sums.as_mut_ptr(), simd.mul(activation(simd, gate), up));
+        simd.store(sums.as_mut_ptr(), simd.mul(activate(simd, activation, gate), up));
     }
 }

@@ -91,65 +91,93 @@ pub(crate) unsafe fn tile<S: Tiled, E: Element>(
     sums: &mut [f32; MOST_ELEMENTS],
 ) {
     macro_rules! tiles {
-        ($($rows:literal x $panels:literal),*) => {
+        ($($name:ident $rows:literal $panels:literal),*) => {
             match (rows.len(), panels) {
-                // SAFETY: the caller's; the length was just compared.
+                // SAFETY: the caller's; the number of rows was just compared.
                 $(($rows, $panels) if $rows <= S::ROWS => unsafe {
-                    fixed::<S, E, $rows, $panels>(simd, &*rows.as_ptr().cast(), weights, depth, sums);
+                    $name::<S, E>(simd, &*rows.as_ptr().cast(), weights, depth, sums);
                 },)*
                 (rows, panels) => unreachable!("no tile of {rows} rows and {panels} panels"),
             }
         };
     }
     tiles!(
-        1 x 1, 1 x 2, 1 x 3, 1 x 4, 2 x 1, 2 x 2, 3 x 1, 3 x 2, 4 x 1, 5 x 1, 6 x 1, 7 x 1, 8 x 1, 9 x 1, 10 x 1,
-        11 x 1, 12 x 1
+        tile_1x1 1 1, tile_1x2 1 2, tile_1x3 1 3, tile_1x4 1 4, tile_2x1 2 1,
+        tile_2x2 2 2, tile_3x1 3 1, tile_3x2 3 2, tile_4x1 4 1, tile_5x1 5 1,
+        tile_6x1 6 1, tile_7x1 7 1, tile_8x1 8 1, tile_9x1 9 1, tile_10x1 10 1,
+        tile_11x1 11 1, tile_12x1 12 1
     );
 }
 
-/// # Safety
-///
-/// As [`tile`]'s.
-#[inline(always)]
-unsafe fn fixed<S: Simd, E: Element, const R: usize, const P: usize>(
-    simd: S,
-    rows: &[*const f32; R],
-    weights: *const E,
-    depth: usize,
-    sums: &mut [f32; MOST_ELEMENTS],
-) {
-    const { assert!(R * P * 2 * S::LANES <= MOST_ELEMENTS && P * 2 <= MOST_VECTORS) };
-    let rows = *rows;
-    let panel = depth * 2 * S::LANES;
-    let mut sum = [[[simd.splat(0.0); 2]; P]; R];
-    let mut weights = weights;
-    for k in 0..depth {
-        let mut w = [[simd.splat(0.0); 2]; P];
-        for p in 0..P {
-            // SAFETY: the panels are readable.
-            unsafe {
-                w[p] =
-                    [E::load(simd, weights.add(p * panel)), E::load(simd, weights.add(p * panel + S::LANES))];
+/// A tile of fixed size. Written out, because sums in an array that a loop indexes end up in memory.
+macro_rules! fixed {
+    ($name:ident, [$rows:literal: $($r:literal)*], [$panels:tt: $($p:literal)*]) => {
+        /// # Safety
+        ///
+        /// As [`tile`]'s.
+        #[inline(always)]
+        unsafe fn $name<S: Simd, E: Element>(
+            simd: S,
+            rows: &[*const f32; $rows],
+            weights: *const E,
+            depth: usize,
+            sums: &mut [f32; MOST_ELEMENTS],
+        ) {
+            const { assert!($rows * $panels * 2 * S::LANES <= MOST_ELEMENTS) };
+            let rows = *rows;
+            let panel = depth * 2 * S::LANES;
+            let mut sum = [[[simd.splat(0.0); 2]; $panels]; $rows];
+            let mut weights = weights;
+            for k in 0..depth {
+                // SAFETY: the panels are readable.
+                let w = unsafe {
+                    [$([
+                        E::load(simd, weights.add($p * panel)),
+                        E::load(simd, weights.add($p * panel + S::LANES)),
+                    ]),*]
+                };
+                $(
+                    // SAFETY: `depth` elements of the row are readable.
+                    let x = simd.splat(unsafe { *rows[$r].add(k) });
+                    multiply_add!(simd, sum[$r], x, w, $panels);
+                )*
+                weights = weights.wrapping_add(2 * S::LANES);
             }
-        }
-        for r in 0..R {
-            // SAFETY: `depth` elements of the row are readable.
-            let x = simd.splat(unsafe { *rows[r].add(k) });
-            for p in 0..P {
-                sum[r][p][0] = simd.mul_add(x, w[p][0], sum[r][p][0]);
-                sum[r][p][1] = simd.mul_add(x, w[p][1], sum[r][p][1]);
-            }
-        }
-        weights = weights.wrapping_add(2 * S::LANES);
-    }
-    for r in 0..R {
-        for p in 0..P {
-            for v in 0..2 {
+            let mut to = sums.as_mut_ptr();
+            for vector in sum.as_flattened().as_flattened() {
                 // SAFETY: the tile is not larger than `sums`, as asserted.
-                unsafe {
-                    simd.store(sums.as_mut_ptr().add(((r * P + p) * 2 + v) * S::LANES), sum[r][p][v]);
-                }
+                unsafe { simd.store(to, *vector) };
+                to = to.wrapping_add(S::LANES);
             }
         }
-    }
+    };
 }
+
+macro_rules! multiply_add {
+    ($simd:ident, $sum:expr, $x:ident, $w:ident, 1) => { multiply_add!(@ $simd, $sum, $x, $w, 0) };
+    ($simd:ident, $sum:expr, $x:ident, $w:ident, 2) => { multiply_add!(@ $simd, $sum, $x, $w, 0 1) };
+    ($simd:ident, $sum:expr, $x:ident, $w:ident, 3) => { multiply_add!(@ $simd, $sum, $x, $w, 0 1 2) };
+    ($simd:ident, $sum:expr, $x:ident, $w:ident, 4) => { multiply_add!(@ $simd, $sum, $x, $w, 0 1 2 3) };
+    (@ $simd:ident, $sum:expr, $x:ident, $w:ident, $($p:literal)*) => {$(
+        $sum[$p][0] = $simd.mul_add($x, $w[$p][0], $sum[$p][0]);
+        $sum[$p][1] = $simd.mul_add($x, $w[$p][1], $sum[$p][1]);
+    )*};
+}
+
+fixed!(tile_1x1, [1: 0], [1: 0]);
+fixed!(tile_1x2, [1: 0], [2: 0 1]);
+fixed!(tile_1x3, [1: 0], [3: 0 1 2]);
+fixed!(tile_1x4, [1: 0], [4: 0 1 2 3]);
+fixed!(tile_2x1, [2: 0 1], [1: 0]);
+fixed!(tile_2x2, [2: 0 1], [2: 0 1]);
+fixed!(tile_3x1, [3: 0 1 2], [1: 0]);
+fixed!(tile_3x2, [3: 0 1 2], [2: 0 1]);
+fixed!(tile_4x1, [4: 0 1 2 3], [1: 0]);
+fixed!(tile_5x1, [5: 0 1 2 3 4], [1: 0]);
+fixed!(tile_6x1, [6: 0 1 2 3 4 5], [1: 0]);
+fixed!(tile_7x1, [7: 0 1 2 3 4 5 6], [1: 0]);
+fixed!(tile_8x1, [8: 0 1 2 3 4 5 6 7], [1: 0]);
+fixed!(tile_9x1, [9: 0 1 2 3 4 5 6 7 8], [1: 0]);
+fixed!(tile_10x1, [10: 0 1 2 3 4 5 6 7 8 9], [1: 0]);
+fixed!(tile_11x1, [11: 0 1 2 3 4 5 6 7 8 9 10], [1: 0]);
+fixed!(tile_12x1, [12: 0 1 2 3 4 5 6 7 8 9 10 11], [1: 0]);
