@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use super::panels::{Panels, Values};
+use super::share::part;
 use super::tile::{Element, MOST_ELEMENTS, MOST_ROWS, Tiled, panels_at_once, tile};
 use crate::cpu::Activation;
 use crate::cpu::activation::activate;
-use crate::cpu::simd::dispatch;
+use crate::cpu::simd::{Simd, dispatch};
 
 /// The inputs: some rows of a matrix.
 #[derive(Clone, Copy)]
@@ -148,9 +149,16 @@ impl Product<'_> {
                     let row = self.rows.chosen.map_or(row, |chosen| chosen[row] as usize);
                     *pointer = self.rows.values.as_ptr().wrapping_add(row * depth);
                 }
+                if tiles > 1 {
+                    // The next panel comes while this one is worked on, a share with every tile.
+                    let next = start + panel;
+                    if let Some(next) = values.get(next + part(panel, tiles, t).start..next + part(panel, tiles, t).end) {
+                        prefetch(next);
+                    }
+                }
                 // SAFETY: `run` checked that the rows lie within the inputs.
                 unsafe { tile(simd, &rows[..to - from], weights, panels, depth, &mut sums) };
-                self.finish(simd, from..to, first_panel, panels, &mut sums);
+                self.finish(simd, from..to, first_panel, panels, &sums);
             }
             first_panel += panels;
         }
@@ -164,37 +172,40 @@ impl Product<'_> {
         rows: Range<usize>,
         first_panel: usize,
         panels: usize,
-        sums: &mut [f32; MOST_ELEMENTS],
+        sums: &[f32; MOST_ELEMENTS],
     ) {
-        let width = self.panels.panel_columns;
-        for (r, row) in rows.enumerate() {
+        let mut row_sums = sums.as_ptr();
+        for row in rows {
             let out = self.output.chosen.map_or(row, |chosen| chosen[row] as usize) * self.output.columns;
             for p in 0..panels {
-                let first = (first_panel + p) * width;
-                let sums = &mut sums[(r * panels + p) * 2 * S::LANES..][..2 * S::LANES];
-                match self.finish {
-                    Finish::Gate(activation) => gate(simd, sums, activation),
-                    Finish::Scale(factors) => {
-                        let factor = factors[row];
-                        sums.iter_mut().for_each(|sum| *sum *= factor);
-                    }
-                    Finish::Bias(Some(bias)) => {
-                        sums.iter_mut().zip(&bias[first..]).for_each(|(sum, bias)| *sum += bias);
-                    }
-                    Finish::Bias(None) => {}
-                }
-                let columns = width.min(self.panels.columns - first);
-                // SAFETY: `run` checked that the rows lie within the outputs, and the columns are cut to theirs;
-                // nobody else touches them.
+                let first = (first_panel + p) * self.panels.panel_columns;
+                let columns = self.panels.columns - first;
+                // SAFETY: `sums` has two vectors for every row and panel. `run` checked that the rows lie within the
+                // outputs, and the columns are cut to theirs; nobody else touches them.
                 unsafe {
+                    let pair = [simd.load(row_sums), simd.load(row_sums.add(S::LANES))];
+                    row_sums = row_sums.add(2 * S::LANES);
                     let to = self.output.start.add(out + first);
-                    if columns == 2 * S::LANES {
-                        simd.store(to, simd.load(sums.as_ptr()));
-                        simd.store(to.add(S::LANES), simd.load(sums.as_ptr().add(S::LANES)));
-                    } else if columns == S::LANES {
-                        simd.store(to, simd.load(sums.as_ptr()));
-                    } else {
-                        std::ptr::copy_nonoverlapping(sums.as_ptr(), to, columns);
+                    match self.finish {
+                        Finish::Gate(activation) => {
+                            write(simd, to, columns, [simd.mul(activate(simd, activation, pair[0]), pair[1])]);
+                        }
+                        Finish::Scale(factors) => {
+                            let factor = simd.splat(factors[row]);
+                            write(simd, to, columns, [simd.mul(pair[0], factor), simd.mul(pair[1], factor)]);
+                        }
+                        Finish::Bias(None) => write(simd, to, columns, pair),
+                        Finish::Bias(Some(bias)) if columns >= 2 * S::LANES => {
+                            let bias = bias[first..first + 2 * S::LANES].as_ptr();
+                            let bias = [simd.load(bias), simd.load(bias.add(S::LANES))];
+                            write(simd, to, columns, [simd.add(pair[0], bias[0]), simd.add(pair[1], bias[1])]);
+                        }
+                        Finish::Bias(Some(bias)) => {
+                            write(simd, to, columns, pair);
+                            for (column, bias) in bias[first..].iter().enumerate() {
+                                *to.add(column) += bias;
+                            }
+                        }
                     }
                 }
             }
@@ -202,13 +213,39 @@ impl Product<'_> {
     }
 }
 
-/// `sums`, [gate's vector, up's vector]: the first becomes the gated product.
+/// Writes the vectors, or as much of them as there are columns.
+///
+/// # Safety
+///
+/// `columns` elements, or all of the vectors, are writable.
 #[inline(always)]
-fn gate<S: Tiled>(simd: S, sums: &mut [f32], activation: Activation) {
-    assert!(sums.len() == 2 * S::LANES);
-    // SAFETY: two vectors.
-    unsafe {
-        let (gate, up) = (simd.load(sums.as_ptr()), simd.load(sums.as_ptr().add(S::LANES)));
-        simd.store(sums.as_mut_ptr(), simd.mul(activate(simd, activation, gate), up));
+unsafe fn write<S: Simd, const N: usize>(simd: S, to: *mut f32, columns: usize, vectors: [S::F32; N]) {
+    if columns >= N * S::LANES {
+        for (v, vector) in vectors.into_iter().enumerate() {
+            // SAFETY: the caller's.
+            unsafe { simd.store(to.add(v * S::LANES), vector) };
+        }
+        return;
     }
+    let mut elements = [0.0; 32];
+    // SAFETY: a vector has at most 16 elements, and there are at most two; the caller's.
+    unsafe {
+        for (v, vector) in vectors.into_iter().enumerate() {
+            simd.store(elements.as_mut_ptr().add(v * S::LANES), vector);
+        }
+        std::ptr::copy_nonoverlapping(elements.as_ptr(), to, columns);
+    }
+}
+
+/// Brings a slice into the second-level cache.
+#[inline(always)]
+fn prefetch<T>(values: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for offset in (0..size_of_val(values)).step_by(64) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: a hint, which no address makes fail.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(values.as_ptr().cast::<i8>().wrapping_add(offset)) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = values;
 }

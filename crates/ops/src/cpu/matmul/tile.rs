@@ -8,8 +8,6 @@ use crate::cpu::simd::{Portable, Simd};
 
 /// The most rows of a tile on any instruction set.
 pub(crate) const MOST_ROWS: usize = 12;
-/// The most vectors of a row of a tile on any instruction set: those of four panels.
-pub(crate) const MOST_VECTORS: usize = 8;
 /// The largest tile, in elements: twelve rows of two vectors of sixteen.
 pub(crate) const MOST_ELEMENTS: usize = MOST_ROWS * 2 * 16;
 
@@ -69,7 +67,7 @@ impl Element for u16 {
 pub(crate) fn panels_at_once(rows: usize) -> usize {
     match rows {
         1 => 4,
-        2 | 3 => 2,
+        2 => 2,
         _ => 1,
     }
 }
@@ -103,7 +101,7 @@ pub(crate) unsafe fn tile<S: Tiled, E: Element>(
     }
     tiles!(
         tile_1x1 1 1, tile_1x2 1 2, tile_1x3 1 3, tile_1x4 1 4, tile_2x1 2 1,
-        tile_2x2 2 2, tile_3x1 3 1, tile_3x2 3 2, tile_4x1 4 1, tile_5x1 5 1,
+        tile_2x2 2 2, tile_3x1 3 1,  tile_4x1 4 1, tile_5x1 5 1,
         tile_6x1 6 1, tile_7x1 7 1, tile_8x1 8 1, tile_9x1 9 1, tile_10x1 10 1,
         tile_11x1 11 1, tile_12x1 12 1
     );
@@ -171,7 +169,6 @@ fixed!(tile_1x4, [1: 0], [4: 0 1 2 3]);
 fixed!(tile_2x1, [2: 0 1], [1: 0]);
 fixed!(tile_2x2, [2: 0 1], [2: 0 1]);
 fixed!(tile_3x1, [3: 0 1 2], [1: 0]);
-fixed!(tile_3x2, [3: 0 1 2], [2: 0 1]);
 fixed!(tile_4x1, [4: 0 1 2 3], [1: 0]);
 fixed!(tile_5x1, [5: 0 1 2 3 4], [1: 0]);
 fixed!(tile_6x1, [6: 0 1 2 3 4 5], [1: 0]);
