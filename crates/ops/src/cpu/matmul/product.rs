@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use super::panels::{Panels, Values};
+use super::inputs::Inputs;
+use super::int8::{Dot, Int8Panel, int8_tile, with_dot};
+use super::panels::{Int8, Panels, Values};
 use super::share::part;
 use super::tile::{Element, MOST_ELEMENTS, MOST_ROWS, Tiled, panels_at_once, tile};
 use crate::cpu::Activation;
@@ -12,8 +14,7 @@ use crate::cpu::simd::{Simd, dispatch};
 /// The inputs: some rows of a matrix.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a> {
-    /// [.., depth].
-    pub(crate) values: &'a [f32],
+    pub(crate) values: Inputs<'a>,
     /// Which rows; all, in order, if there is no such list.
     pub(crate) chosen: Option<&'a [u32]>,
 }
@@ -99,8 +100,12 @@ impl Product<'_> {
     ///
     /// No other thread touches those outputs meanwhile, and the matrix that [`Output::new`] was given still lives.
     pub(crate) unsafe fn run(&self) {
-        let depth = self.panels.depth;
-        let given = self.rows.values.len().checked_div(depth).unwrap_or(usize::MAX);
+        let given = match self.rows.values {
+            Inputs::Float(values) => values.len().checked_div(self.panels.depth).unwrap_or(usize::MAX),
+            Inputs::Quantized(words, scales) => {
+                words.len().checked_div(self.panels.words()).unwrap_or(usize::MAX).min(scales.len())
+            }
+        };
         let within = |chosen: Option<&[u32]>, rows: usize| match chosen {
             Some(chosen) => {
                 chosen.len() >= self.count && chosen[..self.count].iter().all(|&row| (row as usize) < rows)
@@ -118,19 +123,63 @@ impl Product<'_> {
                 assert!(!self.panels.gated && bias.is_none_or(|bias| bias.len() == self.panels.columns));
             }
         }
-        match &self.panels.values {
-            Values::F32(values) => self.float(values),
-            Values::Bf16(values) => self.float(values),
+        match (&self.panels.values, self.rows.values) {
+            (Values::F32(weights), Inputs::Float(x)) => self.float(weights, x),
+            (Values::Bf16(weights), Inputs::Float(x)) => self.float(weights, x),
+            (Values::I8(int8), Inputs::Quantized(words, scales)) => {
+                with_dot!(int8.kind, |simd, dot| self.int8_tiles(simd, dot, int8, words, scales));
+            }
+            _ => panic!("inputs are quantised if and only if the weights are int8"),
         }
     }
 
-    fn float<E: Element>(&self, values: &[E]) {
-        dispatch!(self.panels.level, |simd| self.tiles(simd, values));
+    fn float<E: Element>(&self, weights: &[E], x: &[f32]) {
+        dispatch!(self.panels.level, |simd| self.tiles(simd, weights, x));
+    }
+
+    #[inline(always)]
+    fn int8_tiles<S: Tiled, D: Dot<S>>(&self, simd: S, dot: D, int8: &Int8, words: &[u32], scales: &[f32]) {
+        let groups = self.panels.words();
+        let panel = groups * 2 * S::LANES * D::GROUP;
+        let tiles = self.count.div_ceil(S::ROWS);
+        let mut sums = [0.0; MOST_ELEMENTS];
+        let mut rows = [std::ptr::null(); MOST_ROWS];
+        let mut row_scales = [0.0; MOST_ROWS];
+        for p in self.chosen_panels.clone() {
+            let index = self.matrix * self.panels.count + p;
+            let columns = index * 2 * S::LANES..(index + 1) * 2 * S::LANES;
+            let weights = Int8Panel {
+                weights: int8.weights[index * panel..(index + 1) * panel].as_ptr(),
+                start: int8.start[columns.clone()].as_ptr(),
+                scales: int8.scales[columns].as_ptr(),
+            };
+            for t in 0..tiles {
+                let chosen = part(self.count, tiles, t);
+                for ((row, pointer), scale) in chosen.clone().zip(&mut rows).zip(&mut row_scales) {
+                    let row = self.rows.chosen.map_or(row, |chosen| chosen[row] as usize);
+                    *pointer = words.as_ptr().wrapping_add(row * groups);
+                    *scale = scales[row];
+                }
+                let height = chosen.len();
+                if tiles > 1 {
+                    let share = part(panel, tiles, t);
+                    let next = (index + 1) * panel;
+                    if let Some(next) = int8.weights.get(next + share.start..next + share.end) {
+                        prefetch(next);
+                    }
+                }
+                // SAFETY: `run` checked that the rows lie within the inputs.
+                unsafe {
+                    int8_tile(simd, dot, &rows[..height], &row_scales[..height], weights, groups, &mut sums);
+                }
+                self.finish(simd, chosen, p, 1, &sums);
+            }
+        }
     }
 
     /// Panel by panel, so that each is read from memory once and then stays in the nearest cache for all rows.
     #[inline(always)]
-    fn tiles<S: Tiled, E: Element>(&self, simd: S, values: &[E]) {
+    fn tiles<S: Tiled, E: Element>(&self, simd: S, values: &[E], x: &[f32]) {
         let depth = self.panels.depth;
         let panel = depth * 2 * S::LANES;
         let tiles = self.count.div_ceil(S::ROWS);
@@ -144,21 +193,21 @@ impl Product<'_> {
             let weights = values[start..start + panels * panel].as_ptr();
             for t in 0..tiles {
                 // Tiles of nearly equal height: a tile of one row would take as long as one of four.
-                let (from, to) = (t * self.count / tiles, (t + 1) * self.count / tiles);
-                for (row, pointer) in (from..to).zip(&mut rows) {
+                let chosen = part(self.count, tiles, t);
+                for (row, pointer) in chosen.clone().zip(&mut rows) {
                     let row = self.rows.chosen.map_or(row, |chosen| chosen[row] as usize);
-                    *pointer = self.rows.values.as_ptr().wrapping_add(row * depth);
+                    *pointer = x.as_ptr().wrapping_add(row * depth);
                 }
                 if tiles > 1 {
                     // The next panel comes while this one is worked on, a share with every tile.
-                    let next = start + panel;
-                    if let Some(next) = values.get(next + part(panel, tiles, t).start..next + part(panel, tiles, t).end) {
+                    let (next, share) = (start + panel, part(panel, tiles, t));
+                    if let Some(next) = values.get(next + share.start..next + share.end) {
                         prefetch(next);
                     }
                 }
                 // SAFETY: `run` checked that the rows lie within the inputs.
-                unsafe { tile(simd, &rows[..to - from], weights, panels, depth, &mut sums) };
-                self.finish(simd, from..to, first_panel, panels, &sums);
+                unsafe { tile(simd, &rows[..chosen.len()], weights, panels, depth, &mut sums) };
+                self.finish(simd, chosen, first_panel, panels, &sums);
             }
             first_panel += panels;
         }
@@ -188,7 +237,12 @@ impl Product<'_> {
                     let to = self.output.start.add(out + first);
                     match self.finish {
                         Finish::Gate(activation) => {
-                            write(simd, to, columns, [simd.mul(activate(simd, activation, pair[0]), pair[1])]);
+                            write(
+                                simd,
+                                to,
+                                columns,
+                                [simd.mul(activate(simd, activation, pair[0]), pair[1])],
+                            );
                         }
                         Finish::Scale(factors) => {
                             let factor = simd.splat(factors[row]);
@@ -198,7 +252,12 @@ impl Product<'_> {
                         Finish::Bias(Some(bias)) if columns >= 2 * S::LANES => {
                             let bias = bias[first..first + 2 * S::LANES].as_ptr();
                             let bias = [simd.load(bias), simd.load(bias.add(S::LANES))];
-                            write(simd, to, columns, [simd.add(pair[0], bias[0]), simd.add(pair[1], bias[1])]);
+                            write(
+                                simd,
+                                to,
+                                columns,
+                                [simd.add(pair[0], bias[0]), simd.add(pair[1], bias[1])],
+                            );
                         }
                         Finish::Bias(Some(bias)) => {
                             write(simd, to, columns, pair);

@@ -126,20 +126,17 @@ macro_rules! fixed {
             let panel = depth * 2 * S::LANES;
             let mut sum = [[[simd.splat(0.0); 2]; $panels]; $rows];
             let mut weights = weights;
-            for k in 0..depth {
-                // SAFETY: the panels are readable.
-                let w = unsafe {
-                    [$([
-                        E::load(simd, weights.add($p * panel)),
-                        E::load(simd, weights.add($p * panel + S::LANES)),
-                    ]),*]
-                };
-                $(
-                    // SAFETY: `depth` elements of the row are readable.
-                    let x = simd.splat(unsafe { *rows[$r].add(k) });
-                    multiply_add!(simd, sum[$r], x, w, $panels);
-                )*
-                weights = weights.wrapping_add(2 * S::LANES);
+            let mut k = 0;
+            // Two steps at a time: the loop's own instructions are a tenth of a step's.
+            while k + 2 <= depth {
+                step!(simd, E, S, sum, rows, k, weights, panel, [$($r)*], [$($p)*], $panels);
+                let next = weights.wrapping_add(2 * S::LANES);
+                step!(simd, E, S, sum, rows, k + 1, next, panel, [$($r)*], [$($p)*], $panels);
+                weights = weights.wrapping_add(4 * S::LANES);
+                k += 2;
+            }
+            if k < depth {
+                step!(simd, E, S, sum, rows, k, weights, panel, [$($r)*], [$($p)*], $panels);
             }
             let mut to = sums.as_mut_ptr();
             for vector in sum.as_flattened().as_flattened() {
@@ -148,6 +145,26 @@ macro_rules! fixed {
                 to = to.wrapping_add(S::LANES);
             }
         }
+    };
+}
+
+macro_rules! step {
+    (
+        $simd:ident, $E:ident, $S:ident, $sum:ident, $rows:ident, $k:expr, $weights:ident, $panel:ident,
+        [$($r:literal)*], [$($p:literal)*], $panels:tt
+    ) => {
+        // SAFETY: `k` is below `depth`, and so the panels are readable there.
+        let w = unsafe {
+            [$([
+                $E::load($simd, $weights.add($p * $panel)),
+                $E::load($simd, $weights.add($p * $panel + $S::LANES)),
+            ]),*]
+        };
+        $(
+            // SAFETY: `k` is below `depth`, and so the row is readable there.
+            let x = $simd.splat(unsafe { *$rows[$r].add($k) });
+            multiply_add!($simd, $sum[$r], x, w, $panels);
+        )*
     };
 }
 
