@@ -42,7 +42,7 @@ fn gelu<S: Simd>(simd: S, x: S::F32) -> S::F32 {
 /// `1 + tanh(u) = 2 sigmoid(2 u)` saves both the cancellation and a second exponential.
 #[inline(always)]
 fn gelu_tanh<S: Simd>(simd: S, x: S::F32) -> S::F32 {
-    const TWICE_SQRT_2_OVER_PI: f32 = 1.595_769_1;
+    const TWICE_SQRT_2_OVER_PI: f32 = 1.595_769;
     let cubic = simd.mul(simd.splat(0.044_715 * TWICE_SQRT_2_OVER_PI), simd.mul(x, x));
     let twice_u = simd.mul(x, simd.add(simd.splat(TWICE_SQRT_2_OVER_PI), cubic));
     simd.mul(x, sigmoid(simd, twice_u))
@@ -60,12 +60,12 @@ fn relu<S: Simd>(simd: S, x: S::F32) -> S::F32 {
 fn erf<S: Simd>(simd: S, x: S::F32) -> S::F32 {
     const NUMERATOR: [f32; 7] = [
         -1.609_603_3e-2,
-        -2.954_599_8e-3,
+        -2.954_6e-3,
         -7.349_906_3e-4,
         -5.692_506_4e-5,
         -2.101_024e-6,
         2.770_681_4e-8,
-        -2.726_142_2e-10,
+        -2.726_142e-10,
     ];
     const DENOMINATOR: [f32; 5] =
         [-1.426_473_9e-2, -7.373_329e-3, -1.682_827e-3, -2.133_740_6e-4, -1.456_607_2e-5];
