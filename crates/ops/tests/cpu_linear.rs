@@ -31,7 +31,11 @@ fn products_of_integers_are_exact_at_the_sizes_of_time_moe_50m() {
                 }
                 expected.extend(sums);
             }
-            assert_eq!(run(&linear, &x, rows, output, &Sequential), expected, "{input}x{output}, {rows} rows");
+            assert_eq!(
+                run(&linear, &x, rows, output, &Sequential),
+                expected,
+                "{input}x{output}, {rows} rows"
+            );
             let threads = ScopedThreads(NonZeroUsize::new(3).expect("not zero"));
             assert_eq!(run(&linear, &x, rows, output, &threads), expected, "{input}x{output}, {rows} rows");
         }

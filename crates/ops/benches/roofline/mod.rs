@@ -68,8 +68,3 @@ fn run() -> [[f32; 16]; SUMS] {
 fn run() -> [[f32; 16]; SUMS] {
     steps()
 }
-pub fn once() -> f64 {
-    let start = Instant::now();
-    black_box(run());
-    FLOPS / start.elapsed().as_secs_f64() / 1e9
-}

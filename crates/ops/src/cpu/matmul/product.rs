@@ -6,7 +6,7 @@ use super::inputs::Inputs;
 use super::int8::{Dot, Int8Panel, int8_tile, with_dot};
 use super::panels::{Int8, Panels, Values};
 use super::share::part;
-use super::tile::{Element, MOST_ELEMENTS, MOST_ROWS, Tiled, panels_at_once, tile};
+use super::tile::{Ahead, Element, MOST_ELEMENTS, MOST_ROWS, Tiled, panels_at_once, tile};
 use crate::cpu::Activation;
 use crate::cpu::activation::activate;
 use crate::cpu::simd::{Simd, dispatch};
@@ -148,11 +148,9 @@ impl Product<'_> {
         for p in self.chosen_panels.clone() {
             let index = self.matrix * self.panels.count + p;
             let columns = index * 2 * S::LANES..(index + 1) * 2 * S::LANES;
-            let weights = Int8Panel {
-                weights: int8.weights[index * panel..(index + 1) * panel].as_ptr(),
-                start: int8.start[columns.clone()].as_ptr(),
-                scales: int8.scales[columns].as_ptr(),
-            };
+            let weights = int8.weights[index * panel..(index + 1) * panel].as_ptr();
+            let (start, column_scales) =
+                (int8.start[columns.clone()].as_ptr(), int8.scales[columns].as_ptr());
             for t in 0..tiles {
                 let chosen = part(self.count, tiles, t);
                 for ((row, pointer), scale) in chosen.clone().zip(&mut rows).zip(&mut row_scales) {
@@ -161,16 +159,11 @@ impl Product<'_> {
                     *scale = scales[row];
                 }
                 let height = chosen.len();
-                if tiles > 1 {
-                    let share = part(panel, tiles, t);
-                    let next = (index + 1) * panel;
-                    if let Some(next) = int8.weights.get(next + share.start..next + share.end) {
-                        prefetch(next);
-                    }
-                }
+                let ahead = Ahead::new(weights.wrapping_add(panel), panel, groups, t, tiles);
+                let weights = Int8Panel { groups, weights, start, scales: column_scales, ahead };
                 // SAFETY: `run` checked that the rows lie within the inputs.
                 unsafe {
-                    int8_tile(simd, dot, &rows[..height], &row_scales[..height], weights, groups, &mut sums);
+                    int8_tile(simd, dot, &rows[..height], &row_scales[..height], weights, &mut sums);
                 }
                 self.finish(simd, chosen, p, 1, &sums);
             }
@@ -198,15 +191,10 @@ impl Product<'_> {
                     let row = self.rows.chosen.map_or(row, |chosen| chosen[row] as usize);
                     *pointer = x.as_ptr().wrapping_add(row * depth);
                 }
-                if tiles > 1 {
-                    // The next panel comes while this one is worked on, a share with every tile.
-                    let (next, share) = (start + panel, part(panel, tiles, t));
-                    if let Some(next) = values.get(next + share.start..next + share.end) {
-                        prefetch(next);
-                    }
-                }
+                let ahead =
+                    Ahead::new(weights.wrapping_add(panels * panel), panels * panel, depth / 2, t, tiles);
                 // SAFETY: `run` checked that the rows lie within the inputs.
-                unsafe { tile(simd, &rows[..chosen.len()], weights, panels, depth, &mut sums) };
+                unsafe { tile(simd, &rows[..chosen.len()], weights, panels, depth, ahead, &mut sums) };
                 self.finish(simd, chosen, first_panel, panels, &sums);
             }
             first_panel += panels;
@@ -294,17 +282,4 @@ unsafe fn write<S: Simd, const N: usize>(simd: S, to: *mut f32, columns: usize, 
         }
         std::ptr::copy_nonoverlapping(elements.as_ptr(), to, columns);
     }
-}
-
-/// Brings a slice into the second-level cache.
-#[inline(always)]
-fn prefetch<T>(values: &[T]) {
-    #[cfg(target_arch = "x86_64")]
-    for offset in (0..size_of_val(values)).step_by(64) {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        // SAFETY: a hint, which no address makes fail.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(values.as_ptr().cast::<i8>().wrapping_add(offset)) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = values;
 }

@@ -60,6 +60,34 @@ impl Element for u16 {
     }
 }
 
+/// Memory that will be read next: while a tile is worked on, its share of the next panel comes. Fetching it in one go
+/// would stop the processor as soon as a dozen lines are under way.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead {
+    next: *const i8,
+    step: usize,
+}
+
+impl Ahead {
+    /// Fetches the part `tile` of `tiles` of the `panel` elements from `next` on, in `steps` steps.
+    #[inline(always)]
+    pub(crate) fn new<T>(next: *const T, panel: usize, steps: usize, tile: usize, tiles: usize) -> Self {
+        let share = panel * size_of::<T>() / tiles;
+        Self { next: next.cast::<i8>().wrapping_add(tile * share), step: share / steps.max(1) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn fetch(&mut self) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+            // SAFETY: a hint, which no address makes fail.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(self.next) };
+        }
+        self.next = self.next.wrapping_add(self.step);
+    }
+}
+
 /// How many panels a tile of so many rows takes at once, if there are no more rows than that.
 ///
 /// A multiply-add takes four cycles and two start in each: eight sums keep the processor busy.
@@ -86,6 +114,7 @@ pub(crate) unsafe fn tile<S: Tiled, E: Element>(
     weights: *const E,
     panels: usize,
     depth: usize,
+    ahead: Ahead,
     sums: &mut [f32; MOST_ELEMENTS],
 ) {
     macro_rules! tiles {
@@ -93,7 +122,7 @@ pub(crate) unsafe fn tile<S: Tiled, E: Element>(
             match (rows.len(), panels) {
                 // SAFETY: the caller's; the number of rows was just compared.
                 $(($rows, $panels) if $rows <= S::ROWS => unsafe {
-                    $name::<S, E>(simd, &*rows.as_ptr().cast(), weights, depth, sums);
+                    $name::<S, E>(simd, &*rows.as_ptr().cast(), weights, depth, ahead, sums);
                 },)*
                 (rows, panels) => unreachable!("no tile of {rows} rows and {panels} panels"),
             }
@@ -119,6 +148,7 @@ macro_rules! fixed {
             rows: &[*const f32; $rows],
             weights: *const E,
             depth: usize,
+            ahead: Ahead,
             sums: &mut [f32; MOST_ELEMENTS],
         ) {
             const { assert!($rows * $panels * 2 * S::LANES <= MOST_ELEMENTS) };
@@ -128,7 +158,9 @@ macro_rules! fixed {
             let mut weights = weights;
             let mut k = 0;
             // Two steps at a time: the loop's own instructions are a tenth of a step's.
+            let mut ahead = ahead;
             while k + 2 <= depth {
+                ahead.fetch();
                 step!(simd, E, S, sum, rows, k, weights, panel, [$($r)*], [$($p)*], $panels);
                 let next = weights.wrapping_add(2 * S::LANES);
                 step!(simd, E, S, sum, rows, k + 1, next, panel, [$($r)*], [$($p)*], $panels);

@@ -1,14 +1,17 @@
 //! The innermost loop of int8: a few rows times one panel, in registers.
 
 use super::Dot;
-use crate::cpu::matmul::tile::{MOST_ELEMENTS, Tiled};
+use crate::cpu::matmul::tile::{Ahead, MOST_ELEMENTS, Tiled};
 
 /// One panel: [groups, 2 vectors, group] weights, and [2 vectors] of what the sums start with and of the scales.
 #[derive(Clone, Copy)]
 pub(crate) struct Int8Panel {
+    pub(crate) groups: usize,
     pub(crate) weights: *const i8,
     pub(crate) start: *const i32,
     pub(crate) scales: *const f32,
+    /// What will be read next.
+    pub(crate) ahead: Ahead,
 }
 
 /// Multiplies `rows.len()` rows with a panel; `(sum * row's scale) * column's scale` goes to `sums`, [rows, 2 vectors].
@@ -24,7 +27,6 @@ pub(crate) unsafe fn int8_tile<S: Tiled, D: Dot<S>>(
     rows: &[*const u32],
     row_scales: &[f32],
     panel: Int8Panel,
-    groups: usize,
     sums: &mut [f32; MOST_ELEMENTS],
 ) {
     macro_rules! tiles {
@@ -32,7 +34,7 @@ pub(crate) unsafe fn int8_tile<S: Tiled, D: Dot<S>>(
             match rows.len() {
                 // SAFETY: the caller's; the number of rows was just compared.
                 $($rows if $rows <= S::ROWS => unsafe {
-                    $name(simd, dot, &*rows.as_ptr().cast(), row_scales, panel, groups, sums);
+                    $name(simd, dot, &*rows.as_ptr().cast(), row_scales, panel, sums);
                 },)*
                 rows => unreachable!("no tile of {rows} rows"),
             }
@@ -57,7 +59,6 @@ macro_rules! fixed {
             rows: &[*const u32; $rows],
             row_scales: &[f32],
             panel: Int8Panel,
-            groups: usize,
             sums: &mut [f32; MOST_ELEMENTS],
         ) {
             const { assert!($rows * 2 * S::LANES <= MOST_ELEMENTS) };
@@ -71,7 +72,9 @@ macro_rules! fixed {
             };
             let mut sum = [start; $rows];
             let mut weights = panel.weights;
-            for group in 0..groups {
+            let mut ahead = panel.ahead;
+            for group in 0..panel.groups {
+                ahead.fetch();
                 // SAFETY: the panel is readable.
                 let w = unsafe {
                     [dot.load_weights(weights), dot.load_weights(weights.add(S::LANES * D::GROUP))]
