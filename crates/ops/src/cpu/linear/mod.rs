@@ -4,7 +4,7 @@
 mod tests;
 
 use super::Parallel;
-use super::matmul::{BLOCK_ROWS, Finish, Output, Panels, Product, Rows, Weights, part, parts};
+use super::matmul::{BLOCK_ROWS, Finish, Inputs, Output, Panels, Product, Rows, Weights, part, parts};
 use super::simd::Level;
 
 /// A linear layer: `y = x weight + bias`.
@@ -40,8 +40,8 @@ impl Linear {
     }
 
     /// How many float32 of scratch memory [`run`](Self::run) needs for so many rows on so many threads.
-    pub fn scratch_len(&self, _rows: usize, _threads: usize) -> usize {
-        0
+    pub fn scratch_len(&self, rows: usize, _threads: usize) -> usize {
+        Inputs::scratch_len(&self.panels, rows)
     }
 
     /// Multiplies: `x` is [rows, input], `y` [rows, output] and overwritten.
@@ -59,6 +59,7 @@ impl Linear {
         assert!(scratch.len() >= self.scratch_len(rows, threads), "scratch memory");
         let blocks = rows.div_ceil(BLOCK_ROWS);
         let parts = parts(blocks, self.panels.count, threads);
+        let x = Inputs::new(&self.panels, x, rows, scratch, parallel);
         let target = Output::new(y, output);
         parallel.for_each(blocks * parts, &|task| {
             let rows = part(rows, blocks, task / parts);
@@ -67,7 +68,7 @@ impl Linear {
                 matrix: 0,
                 chosen_panels: part(self.panels.count, parts, task % parts),
                 count: rows.len(),
-                rows: Rows { values: &x[rows.start * input..rows.end * input], chosen: None },
+                rows: Rows { values: x.from(&self.panels, rows.start), chosen: None },
                 finish: Finish::Bias(self.bias.as_deref()),
                 output: target.from(rows.start),
             };

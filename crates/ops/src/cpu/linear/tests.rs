@@ -4,7 +4,7 @@ use half::{bf16, f16};
 use proptest::prelude::*;
 
 use super::*;
-use crate::cpu::sparse_moe::reference::{Random, multiply};
+use crate::cpu::sparse_moe::reference::{Random, int8_weights, multiply, multiply_int8};
 use crate::cpu::{ScopedThreads, Sequential};
 
 fn run(linear: &Linear, x: &[f32], parallel: &dyn Parallel) -> Vec<f32> {
@@ -62,12 +62,57 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn int8_gives_the_bits_of_the_plain_computation_on_every_instruction_set(
+        (input, output, rows) in (1usize..=90, 1usize..=90, 0usize..=210), biased: bool, seed: u64
+    ) {
+        let mut random = Random(seed);
+        let scale = if random.number() > 0.8 { 1e-39 } else { 3.0 };
+        let (x, values) = (random.numbers(rows * input, scale), int8_weights(&mut random, input * output));
+        let scales = random.numbers(output, 0.1);
+        let bias = biased.then(|| random.numbers(output, 1.0));
+        let bias = bias.as_deref();
+        let mut expected = Vec::new();
+        for row in x.chunks_exact(input) {
+            let sums = multiply_int8(row, &values, &scales).into_iter().enumerate();
+            expected.extend(sums.map(|(column, sum)| sum + bias.map_or(0.0, |bias| bias[column])));
+        }
+        let weights = Weights::I8 { values: &values, scales: &scales };
+        for level in Level::all() {
+            let linear = Linear::for_level(level, input, output, weights, bias);
+            for threads in [1, 2, 7] {
+                let threads = ScopedThreads(NonZeroUsize::new(threads).expect("not zero"));
+                prop_assert_eq!(&run(&linear, &x, &threads), &expected, "{:?}", level);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_int8_row_with_an_infinite_element_or_a_nan_gives_nan_and_spares_the_others() {
+    let weights = Weights::I8 { values: &[1, -128, 127, 5], scales: &[1.0, 0.5] };
+    for level in Level::all() {
+        let linear = Linear::for_level(level, 2, 2, weights, None);
+        for odd in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let y = run(&linear, &[1.0, 0.0, odd, 1.0, 0.0, -2.0], &Sequential);
+            assert!(y[2].is_nan() && y[3].is_nan());
+            assert_eq!([y[0], y[1], y[4], y[5]], [1.0, -64.0, -254.0, -5.0]);
+        }
+    }
+}
+
 #[test]
 fn a_layer_without_inputs_rows_or_outputs_works() {
     let empty = Linear::new(0, 3, Weights::F32(&[]), Some(&[1.0, 2.0, 3.0]));
     let mut y = [0.0; 6];
     empty.run(&[], &mut y, &mut [], &Sequential);
     assert_eq!(y, [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]);
+    let int8 = Weights::I8 { values: &[], scales: &[1.0] };
+    Linear::new(0, 1, int8, Some(&[4.0])).run(&[], &mut y[..2], &mut [0.0; 2], &Sequential);
+    assert_eq!(y[..2], [4.0, 4.0]);
     Linear::new(3, 0, Weights::F32(&[]), None).run(&[1.0; 6], &mut [], &mut [], &Sequential);
     Linear::new(2, 2, Weights::F32(&[1.0; 4]), None).run(&[], &mut [], &mut [], &Sequential);
 }

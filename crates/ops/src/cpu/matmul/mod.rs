@@ -4,6 +4,8 @@
 //! weights   what the caller has: float32, float16, bfloat16, int8
 //! panels    the weights in the order in which the innermost loop reads them, laid out once
 //! tile      the innermost loop: a few rows times a few panels, in registers
+//! int8      the same for rows that are quantised and int8 weights
+//! inputs    the rows, as they are or quantised
 //! product   many rows times many panels, and what is done with each sum
 //! share     which part of a product each thread gets
 //! ```
@@ -12,12 +14,15 @@
 //! on how many threads share the work.
 
 mod aligned;
+mod inputs;
+mod int8;
 mod panels;
 mod product;
 mod share;
 mod tile;
 mod weights;
 
+pub(crate) use self::inputs::{Inputs, Shared, as_words};
 pub(crate) use self::panels::Panels;
 pub(crate) use self::product::{Finish, Output, Product, Rows};
 pub(crate) use self::share::{BLOCK_ROWS, part, parts};

@@ -7,6 +7,7 @@
 
 use super::Weights;
 use super::aligned::{Aligned, Plain};
+use super::int8::{Kind, quantize};
 use crate::cpu::simd::{Level, Simd, dispatch};
 
 /// A stack of matrices of one shape.
@@ -30,6 +31,20 @@ pub(crate) struct Panels {
 pub(crate) enum Values {
     F32(Aligned<f32>),
     Bf16(Aligned<u16>),
+    I8(Int8),
+}
+
+/// int8 weights: groups of rows lie together, as the instructions take them.
+pub(crate) struct Int8 {
+    pub(crate) kind: Kind,
+    /// Rows of a group.
+    pub(crate) group: usize,
+    /// [matrices, panels, groups, 2 vectors, group].
+    pub(crate) weights: Aligned<i8>,
+    /// [matrices, panels, 2 vectors]: what the sums start with, to undo the inputs' offset.
+    pub(crate) start: Aligned<i32>,
+    /// [matrices, panels, 2 vectors].
+    pub(crate) scales: Aligned<f32>,
 }
 
 impl Panels {
@@ -58,13 +73,30 @@ impl Panels {
             Weights::Bf16(values) => Values::Bf16(order.apply(|index| values[index].to_bits())),
             Weights::I8 { values, scales } => {
                 assert_eq!(scales.len(), matrices * width, "scales of [{matrices}, {width}]");
-                Values::F32(order.apply(|index| {
-                    let scale = scales[index / (depth * width) * width + index % width];
-                    f32::from(values[index]) * scale
-                }))
+                Values::I8(order.int8(Kind::best(level), values, scales))
             }
         };
         Self { level, depth, columns, gated, panel_columns, count, values }
+    }
+
+    /// Whether the inputs are to be quantised.
+    pub(crate) fn quantizes(&self) -> bool {
+        matches!(self.values, Values::I8(_))
+    }
+
+    /// Words that a quantised row of inputs takes; none if the inputs stay float32.
+    pub(crate) fn words(&self) -> usize {
+        match &self.values {
+            Values::I8(int8) => self.depth.div_ceil(int8.group),
+            Values::F32(_) | Values::Bf16(_) => 0,
+        }
+    }
+
+    /// Quantises rows of inputs, [rows, depth], to `quantized`, [rows, words], and `scales`, [rows].
+    pub(crate) fn quantize(&self, x: &[f32], quantized: &mut [u32], scales: &mut [f32]) {
+        if let Values::I8(int8) = &self.values {
+            quantize(self.level, x, self.depth, int8.group, quantized, scales);
+        }
     }
 }
 
@@ -103,5 +135,34 @@ impl Order {
             }
         }
         packed
+    }
+    fn int8(&self, kind: Kind, values: &[i8], scales: &[f32]) -> Int8 {
+        let (group, offset) = kind.layout();
+        let row = 2 * self.lanes;
+        let groups = self.depth.div_ceil(group);
+        let panels = self.matrices * self.count;
+        let mut weights = Aligned::zeroed(panels * groups * row * group);
+        let mut start = Aligned::zeroed(panels * row);
+        let mut packed_scales = Aligned::zeroed(panels * row);
+        for index in 0..panels {
+            let (matrix, panel) = (index / self.count, index % self.count);
+            let first = panel * self.panel_columns;
+            let columns = self.panel_columns.min(self.columns - first);
+            for second in 0..=usize::from(self.gated) {
+                for column in 0..columns {
+                    let to = second * self.lanes + column;
+                    let from = second * self.columns + first + column;
+                    let mut sum = 0;
+                    for k in 0..self.depth {
+                        let weight = values[(matrix * self.depth + k) * self.width + from];
+                        weights[((index * groups + k / group) * row + to) * group + k % group] = weight;
+                        sum += i32::from(weight);
+                    }
+                    start[index * row + to] = -offset * sum;
+                    packed_scales[index * row + to] = scales[matrix * self.width + from];
+                }
+            }
+        }
+        Int8 { kind, group, weights, start, scales: packed_scales }
     }
 }

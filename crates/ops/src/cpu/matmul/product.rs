@@ -2,17 +2,19 @@
 
 use std::ops::Range;
 
-use super::panels::{Panels, Values};
-use super::tile::{Element, MOST_ELEMENTS, MOST_ROWS, Tiled, panels_at_once, tile};
+use super::inputs::Inputs;
+use super::int8::{Dot, Int8Panel, int8_tile, with_dot};
+use super::panels::{Int8, Panels, Values};
+use super::share::part;
+use super::tile::{Ahead, Element, MOST_ELEMENTS, MOST_ROWS, Tiled, panels_at_once, tile};
 use crate::cpu::Activation;
-use crate::cpu::activation::{gelu, gelu_tanh, relu, silu};
-use crate::cpu::simd::dispatch;
+use crate::cpu::activation::activate;
+use crate::cpu::simd::{Simd, dispatch};
 
 /// The inputs: some rows of a matrix.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a> {
-    /// [.., depth].
-    pub(crate) values: &'a [f32],
+    pub(crate) values: Inputs<'a>,
     /// Which rows; all, in order, if there is no such list.
     pub(crate) chosen: Option<&'a [u32]>,
 }
@@ -98,8 +100,12 @@ impl Product<'_> {
     ///
     /// No other thread touches those outputs meanwhile, and the matrix that [`Output::new`] was given still lives.
     pub(crate) unsafe fn run(&self) {
-        let depth = self.panels.depth;
-        let given = self.rows.values.len().checked_div(depth).unwrap_or(usize::MAX);
+        let given = match self.rows.values {
+            Inputs::Float(values) => values.len().checked_div(self.panels.depth).unwrap_or(usize::MAX),
+            Inputs::Quantized(words, scales) => {
+                words.len().checked_div(self.panels.words()).unwrap_or(usize::MAX).min(scales.len())
+            }
+        };
         let within = |chosen: Option<&[u32]>, rows: usize| match chosen {
             Some(chosen) => {
                 chosen.len() >= self.count && chosen[..self.count].iter().all(|&row| (row as usize) < rows)
@@ -117,19 +123,56 @@ impl Product<'_> {
                 assert!(!self.panels.gated && bias.is_none_or(|bias| bias.len() == self.panels.columns));
             }
         }
-        match &self.panels.values {
-            Values::F32(values) => self.float(values),
-            Values::Bf16(values) => self.float(values),
+        match (&self.panels.values, self.rows.values) {
+            (Values::F32(weights), Inputs::Float(x)) => self.float(weights, x),
+            (Values::Bf16(weights), Inputs::Float(x)) => self.float(weights, x),
+            (Values::I8(int8), Inputs::Quantized(words, scales)) => {
+                with_dot!(int8.kind, |simd, dot| self.int8_tiles(simd, dot, int8, words, scales));
+            }
+            _ => panic!("inputs are quantised if and only if the weights are int8"),
         }
     }
 
-    fn float<E: Element>(&self, values: &[E]) {
-        dispatch!(self.panels.level, |simd| self.tiles(simd, values));
+    fn float<E: Element>(&self, weights: &[E], x: &[f32]) {
+        dispatch!(self.panels.level, |simd| self.tiles(simd, weights, x));
+    }
+
+    #[inline(always)]
+    fn int8_tiles<S: Tiled, D: Dot<S>>(&self, simd: S, dot: D, int8: &Int8, words: &[u32], scales: &[f32]) {
+        let groups = self.panels.words();
+        let panel = groups * 2 * S::LANES * D::GROUP;
+        let tiles = self.count.div_ceil(S::ROWS);
+        let mut sums = [0.0; MOST_ELEMENTS];
+        let mut rows = [std::ptr::null(); MOST_ROWS];
+        let mut row_scales = [0.0; MOST_ROWS];
+        for p in self.chosen_panels.clone() {
+            let index = self.matrix * self.panels.count + p;
+            let columns = index * 2 * S::LANES..(index + 1) * 2 * S::LANES;
+            let weights = int8.weights[index * panel..(index + 1) * panel].as_ptr();
+            let (start, column_scales) =
+                (int8.start[columns.clone()].as_ptr(), int8.scales[columns].as_ptr());
+            for t in 0..tiles {
+                let chosen = part(self.count, tiles, t);
+                for ((row, pointer), scale) in chosen.clone().zip(&mut rows).zip(&mut row_scales) {
+                    let row = self.rows.chosen.map_or(row, |chosen| chosen[row] as usize);
+                    *pointer = words.as_ptr().wrapping_add(row * groups);
+                    *scale = scales[row];
+                }
+                let height = chosen.len();
+                let ahead = Ahead::new(weights.wrapping_add(panel), panel, groups, t, tiles);
+                let weights = Int8Panel { groups, weights, start, scales: column_scales, ahead };
+                // SAFETY: `run` checked that the rows lie within the inputs.
+                unsafe {
+                    int8_tile(simd, dot, &rows[..height], &row_scales[..height], weights, &mut sums);
+                }
+                self.finish(simd, chosen, p, 1, &sums);
+            }
+        }
     }
 
     /// Panel by panel, so that each is read from memory once and then stays in the nearest cache for all rows.
     #[inline(always)]
-    fn tiles<S: Tiled, E: Element>(&self, simd: S, values: &[E]) {
+    fn tiles<S: Tiled, E: Element>(&self, simd: S, values: &[E], x: &[f32]) {
         let depth = self.panels.depth;
         let panel = depth * 2 * S::LANES;
         let tiles = self.count.div_ceil(S::ROWS);
@@ -143,14 +186,16 @@ impl Product<'_> {
             let weights = values[start..start + panels * panel].as_ptr();
             for t in 0..tiles {
                 // Tiles of nearly equal height: a tile of one row would take as long as one of four.
-                let (from, to) = (t * self.count / tiles, (t + 1) * self.count / tiles);
-                for (row, pointer) in (from..to).zip(&mut rows) {
+                let chosen = part(self.count, tiles, t);
+                for (row, pointer) in chosen.clone().zip(&mut rows) {
                     let row = self.rows.chosen.map_or(row, |chosen| chosen[row] as usize);
-                    *pointer = self.rows.values.as_ptr().wrapping_add(row * depth);
+                    *pointer = x.as_ptr().wrapping_add(row * depth);
                 }
+                let ahead =
+                    Ahead::new(weights.wrapping_add(panels * panel), panels * panel, depth / 2, t, tiles);
                 // SAFETY: `run` checked that the rows lie within the inputs.
-                unsafe { tile(simd, &rows[..to - from], weights, panels, depth, &mut sums) };
-                self.finish(simd, from..to, first_panel, panels, &mut sums);
+                unsafe { tile(simd, &rows[..chosen.len()], weights, panels, depth, ahead, &mut sums) };
+                self.finish(simd, chosen, first_panel, panels, &sums);
             }
             first_panel += panels;
         }
@@ -164,40 +209,50 @@ impl Product<'_> {
         rows: Range<usize>,
         first_panel: usize,
         panels: usize,
-        sums: &mut [f32; MOST_ELEMENTS],
+        sums: &[f32; MOST_ELEMENTS],
     ) {
-        let width = self.panels.panel_columns;
-        for (r, row) in rows.enumerate() {
+        let mut row_sums = sums.as_ptr();
+        for row in rows {
             let out = self.output.chosen.map_or(row, |chosen| chosen[row] as usize) * self.output.columns;
             for p in 0..panels {
-                let first = (first_panel + p) * width;
-                let sums = &mut sums[(r * panels + p) * 2 * S::LANES..][..2 * S::LANES];
-                match self.finish {
-                    Finish::Gate(Activation::Silu) => gate(simd, sums, silu),
-                    Finish::Gate(Activation::Gelu) => gate(simd, sums, gelu),
-                    Finish::Gate(Activation::GeluTanh) => gate(simd, sums, gelu_tanh),
-                    Finish::Gate(Activation::Relu) => gate(simd, sums, relu),
-                    Finish::Scale(factors) => {
-                        let factor = factors[row];
-                        sums.iter_mut().for_each(|sum| *sum *= factor);
-                    }
-                    Finish::Bias(Some(bias)) => {
-                        sums.iter_mut().zip(&bias[first..]).for_each(|(sum, bias)| *sum += bias);
-                    }
-                    Finish::Bias(None) => {}
-                }
-                let columns = width.min(self.panels.columns - first);
-                // SAFETY: `run` checked that the rows lie within the outputs, and the columns are cut to theirs;
-                // nobody else touches them.
+                let first = (first_panel + p) * self.panels.panel_columns;
+                let columns = self.panels.columns - first;
+                // SAFETY: `sums` has two vectors for every row and panel. `run` checked that the rows lie within the
+                // outputs, and the columns are cut to theirs; nobody else touches them.
                 unsafe {
+                    let pair = [simd.load(row_sums), simd.load(row_sums.add(S::LANES))];
+                    row_sums = row_sums.add(2 * S::LANES);
                     let to = self.output.start.add(out + first);
-                    if columns == 2 * S::LANES {
-                        simd.store(to, simd.load(sums.as_ptr()));
-                        simd.store(to.add(S::LANES), simd.load(sums.as_ptr().add(S::LANES)));
-                    } else if columns == S::LANES {
-                        simd.store(to, simd.load(sums.as_ptr()));
-                    } else {
-                        std::ptr::copy_nonoverlapping(sums.as_ptr(), to, columns);
+                    match self.finish {
+                        Finish::Gate(activation) => {
+                            write(
+                                simd,
+                                to,
+                                columns,
+                                [simd.mul(activate(simd, activation, pair[0]), pair[1])],
+                            );
+                        }
+                        Finish::Scale(factors) => {
+                            let factor = simd.splat(factors[row]);
+                            write(simd, to, columns, [simd.mul(pair[0], factor), simd.mul(pair[1], factor)]);
+                        }
+                        Finish::Bias(None) => write(simd, to, columns, pair),
+                        Finish::Bias(Some(bias)) if columns >= 2 * S::LANES => {
+                            let bias = bias[first..first + 2 * S::LANES].as_ptr();
+                            let bias = [simd.load(bias), simd.load(bias.add(S::LANES))];
+                            write(
+                                simd,
+                                to,
+                                columns,
+                                [simd.add(pair[0], bias[0]), simd.add(pair[1], bias[1])],
+                            );
+                        }
+                        Finish::Bias(Some(bias)) => {
+                            write(simd, to, columns, pair);
+                            for (column, bias) in bias[first..].iter().enumerate() {
+                                *to.add(column) += bias;
+                            }
+                        }
                     }
                 }
             }
@@ -205,13 +260,26 @@ impl Product<'_> {
     }
 }
 
-/// `sums`, [gate's vector, up's vector]: the first becomes the gated product.
+/// Writes the vectors, or as much of them as there are columns.
+///
+/// # Safety
+///
+/// `columns` elements, or all of the vectors, are writable.
 #[inline(always)]
-fn gate<S: Tiled>(simd: S, sums: &mut [f32], activation: impl Fn(S, S::F32) -> S::F32) {
-    assert!(sums.len() == 2 * S::LANES);
-    // SAFETY: two vectors.
+unsafe fn write<S: Simd, const N: usize>(simd: S, to: *mut f32, columns: usize, vectors: [S::F32; N]) {
+    if columns >= N * S::LANES {
+        for (v, vector) in vectors.into_iter().enumerate() {
+            // SAFETY: the caller's.
+            unsafe { simd.store(to.add(v * S::LANES), vector) };
+        }
+        return;
+    }
+    let mut elements = [0.0; 32];
+    // SAFETY: a vector has at most 16 elements, and there are at most two; the caller's.
     unsafe {
-        let (gate, up) = (simd.load(sums.as_ptr()), simd.load(sums.as_ptr().add(S::LANES)));
-        simd.store(sums.as_mut_ptr(), simd.mul(activation(simd, gate), up));
+        for (v, vector) in vectors.into_iter().enumerate() {
+            simd.store(elements.as_mut_ptr().add(v * S::LANES), vector);
+        }
+        std::ptr::copy_nonoverlapping(elements.as_ptr(), to, columns);
     }
 }

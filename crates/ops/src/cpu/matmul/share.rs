@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// Rows that are multiplied with one panel after the other before the next rows are: as many as stay in a core's
 /// second-level cache beside a panel.
-pub(crate) const BLOCK_ROWS: usize = 96;
+pub(crate) const BLOCK_ROWS: usize = 64;
 
 /// Tasks per thread: enough that threads which were interrupted, or got the smaller blocks, end together.
 const TASKS_PER_THREAD: usize = 12;

@@ -8,8 +8,6 @@ use crate::cpu::simd::{Portable, Simd};
 
 /// The most rows of a tile on any instruction set.
 pub(crate) const MOST_ROWS: usize = 12;
-/// The most vectors of a row of a tile on any instruction set: those of four panels.
-pub(crate) const MOST_VECTORS: usize = 8;
 /// The largest tile, in elements: twelve rows of two vectors of sixteen.
 pub(crate) const MOST_ELEMENTS: usize = MOST_ROWS * 2 * 16;
 
@@ -62,6 +60,34 @@ impl Element for u16 {
     }
 }
 
+/// Memory that will be read next: while a tile is worked on, its share of the next panel comes. Fetching it in one go
+/// would stop the processor as soon as a dozen lines are under way.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead {
+    next: *const i8,
+    step: usize,
+}
+
+impl Ahead {
+    /// Fetches the part `tile` of `tiles` of the `panel` elements from `next` on, in `steps` steps.
+    #[inline(always)]
+    pub(crate) fn new<T>(next: *const T, panel: usize, steps: usize, tile: usize, tiles: usize) -> Self {
+        let share = panel * size_of::<T>() / tiles;
+        Self { next: next.cast::<i8>().wrapping_add(tile * share), step: share / steps.max(1) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn fetch(&mut self) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+            // SAFETY: a hint, which no address makes fail.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(self.next) };
+        }
+        self.next = self.next.wrapping_add(self.step);
+    }
+}
+
 /// How many panels a tile of so many rows takes at once, if there are no more rows than that.
 ///
 /// A multiply-add takes four cycles and two start in each: eight sums keep the processor busy.
@@ -69,7 +95,7 @@ impl Element for u16 {
 pub(crate) fn panels_at_once(rows: usize) -> usize {
     match rows {
         1 => 4,
-        2 | 3 => 2,
+        2 => 2,
         _ => 1,
     }
 }
@@ -88,68 +114,116 @@ pub(crate) unsafe fn tile<S: Tiled, E: Element>(
     weights: *const E,
     panels: usize,
     depth: usize,
+    ahead: Ahead,
     sums: &mut [f32; MOST_ELEMENTS],
 ) {
     macro_rules! tiles {
-        ($($rows:literal x $panels:literal),*) => {
+        ($($name:ident $rows:literal $panels:literal),*) => {
             match (rows.len(), panels) {
-                // SAFETY: the caller's; the length was just compared.
+                // SAFETY: the caller's; the number of rows was just compared.
                 $(($rows, $panels) if $rows <= S::ROWS => unsafe {
-                    fixed::<S, E, $rows, $panels>(simd, &*rows.as_ptr().cast(), weights, depth, sums);
+                    $name::<S, E>(simd, &*rows.as_ptr().cast(), weights, depth, ahead, sums);
                 },)*
                 (rows, panels) => unreachable!("no tile of {rows} rows and {panels} panels"),
             }
         };
     }
     tiles!(
-        1 x 1, 1 x 2, 1 x 3, 1 x 4, 2 x 1, 2 x 2, 3 x 1, 3 x 2, 4 x 1, 5 x 1, 6 x 1, 7 x 1, 8 x 1, 9 x 1, 10 x 1,
-        11 x 1, 12 x 1
+        tile_1x1 1 1, tile_1x2 1 2, tile_1x3 1 3, tile_1x4 1 4, tile_2x1 2 1,
+        tile_2x2 2 2, tile_3x1 3 1,  tile_4x1 4 1, tile_5x1 5 1,
+        tile_6x1 6 1, tile_7x1 7 1, tile_8x1 8 1, tile_9x1 9 1, tile_10x1 10 1,
+        tile_11x1 11 1, tile_12x1 12 1
     );
 }
 
-/// # Safety
-///
-/// As [`tile`]'s.
-#[inline(always)]
-unsafe fn fixed<S: Simd, E: Element, const R: usize, const P: usize>(
-    simd: S,
-    rows: &[*const f32; R],
-    weights: *const E,
-    depth: usize,
-    sums: &mut [f32; MOST_ELEMENTS],
-) {
-    const { assert!(R * P * 2 * S::LANES <= MOST_ELEMENTS && P * 2 <= MOST_VECTORS) };
-    let rows = *rows;
-    let panel = depth * 2 * S::LANES;
-    let mut sum = [[[simd.splat(0.0); 2]; P]; R];
-    let mut weights = weights;
-    for k in 0..depth {
-        let mut w = [[simd.splat(0.0); 2]; P];
-        for p in 0..P {
-            // SAFETY: the panels are readable.
-            unsafe {
-                w[p] =
-                    [E::load(simd, weights.add(p * panel)), E::load(simd, weights.add(p * panel + S::LANES))];
+/// A tile of fixed size. Written out, because sums in an array that a loop indexes end up in memory.
+macro_rules! fixed {
+    ($name:ident, [$rows:literal: $($r:literal)*], [$panels:tt: $($p:literal)*]) => {
+        /// # Safety
+        ///
+        /// As [`tile`]'s.
+        #[inline(always)]
+        unsafe fn $name<S: Simd, E: Element>(
+            simd: S,
+            rows: &[*const f32; $rows],
+            weights: *const E,
+            depth: usize,
+            ahead: Ahead,
+            sums: &mut [f32; MOST_ELEMENTS],
+        ) {
+            const { assert!($rows * $panels * 2 * S::LANES <= MOST_ELEMENTS) };
+            let rows = *rows;
+            let panel = depth * 2 * S::LANES;
+            let mut sum = [[[simd.splat(0.0); 2]; $panels]; $rows];
+            let mut weights = weights;
+            let mut k = 0;
+            // Two steps at a time: the loop's own instructions are a tenth of a step's.
+            let mut ahead = ahead;
+            while k + 2 <= depth {
+                ahead.fetch();
+                step!(simd, E, S, sum, rows, k, weights, panel, [$($r)*], [$($p)*], $panels);
+                let next = weights.wrapping_add(2 * S::LANES);
+                step!(simd, E, S, sum, rows, k + 1, next, panel, [$($r)*], [$($p)*], $panels);
+                weights = weights.wrapping_add(4 * S::LANES);
+                k += 2;
             }
-        }
-        for r in 0..R {
-            // SAFETY: `depth` elements of the row are readable.
-            let x = simd.splat(unsafe { *rows[r].add(k) });
-            for p in 0..P {
-                sum[r][p][0] = simd.mul_add(x, w[p][0], sum[r][p][0]);
-                sum[r][p][1] = simd.mul_add(x, w[p][1], sum[r][p][1]);
+            if k < depth {
+                step!(simd, E, S, sum, rows, k, weights, panel, [$($r)*], [$($p)*], $panels);
             }
-        }
-        weights = weights.wrapping_add(2 * S::LANES);
-    }
-    for r in 0..R {
-        for p in 0..P {
-            for v in 0..2 {
+            let mut to = sums.as_mut_ptr();
+            for vector in sum.as_flattened().as_flattened() {
                 // SAFETY: the tile is not larger than `sums`, as asserted.
-                unsafe {
-                    simd.store(sums.as_mut_ptr().add(((r * P + p) * 2 + v) * S::LANES), sum[r][p][v]);
-                }
+                unsafe { simd.store(to, *vector) };
+                to = to.wrapping_add(S::LANES);
             }
         }
-    }
+    };
 }
+
+macro_rules! step {
+    (
+        $simd:ident, $E:ident, $S:ident, $sum:ident, $rows:ident, $k:expr, $weights:ident, $panel:ident,
+        [$($r:literal)*], [$($p:literal)*], $panels:tt
+    ) => {
+        // SAFETY: `k` is below `depth`, and so the panels are readable there.
+        let w = unsafe {
+            [$([
+                $E::load($simd, $weights.add($p * $panel)),
+                $E::load($simd, $weights.add($p * $panel + $S::LANES)),
+            ]),*]
+        };
+        $(
+            // SAFETY: `k` is below `depth`, and so the row is readable there.
+            let x = $simd.splat(unsafe { *$rows[$r].add($k) });
+            multiply_add!($simd, $sum[$r], x, w, $panels);
+        )*
+    };
+}
+
+macro_rules! multiply_add {
+    ($simd:ident, $sum:expr, $x:ident, $w:ident, 1) => { multiply_add!(@ $simd, $sum, $x, $w, 0) };
+    ($simd:ident, $sum:expr, $x:ident, $w:ident, 2) => { multiply_add!(@ $simd, $sum, $x, $w, 0 1) };
+    ($simd:ident, $sum:expr, $x:ident, $w:ident, 3) => { multiply_add!(@ $simd, $sum, $x, $w, 0 1 2) };
+    ($simd:ident, $sum:expr, $x:ident, $w:ident, 4) => { multiply_add!(@ $simd, $sum, $x, $w, 0 1 2 3) };
+    (@ $simd:ident, $sum:expr, $x:ident, $w:ident, $($p:literal)*) => {$(
+        $sum[$p][0] = $simd.mul_add($x, $w[$p][0], $sum[$p][0]);
+        $sum[$p][1] = $simd.mul_add($x, $w[$p][1], $sum[$p][1]);
+    )*};
+}
+
+fixed!(tile_1x1, [1: 0], [1: 0]);
+fixed!(tile_1x2, [1: 0], [2: 0 1]);
+fixed!(tile_1x3, [1: 0], [3: 0 1 2]);
+fixed!(tile_1x4, [1: 0], [4: 0 1 2 3]);
+fixed!(tile_2x1, [2: 0 1], [1: 0]);
+fixed!(tile_2x2, [2: 0 1], [2: 0 1]);
+fixed!(tile_3x1, [3: 0 1 2], [1: 0]);
+fixed!(tile_4x1, [4: 0 1 2 3], [1: 0]);
+fixed!(tile_5x1, [5: 0 1 2 3 4], [1: 0]);
+fixed!(tile_6x1, [6: 0 1 2 3 4 5], [1: 0]);
+fixed!(tile_7x1, [7: 0 1 2 3 4 5 6], [1: 0]);
+fixed!(tile_8x1, [8: 0 1 2 3 4 5 6 7], [1: 0]);
+fixed!(tile_9x1, [9: 0 1 2 3 4 5 6 7 8], [1: 0]);
+fixed!(tile_10x1, [10: 0 1 2 3 4 5 6 7 8 9], [1: 0]);
+fixed!(tile_11x1, [11: 0 1 2 3 4 5 6 7 8 9 10], [1: 0]);
+fixed!(tile_12x1, [12: 0 1 2 3 4 5 6 7 8 9 10 11], [1: 0]);

@@ -9,7 +9,7 @@ mod tests;
 
 use self::plan::{Block, Plan};
 use self::routing::{Routing, UNUSED};
-use super::matmul::{Finish, Output, Panels, Product, Rows, Weights, part, parts};
+use super::matmul::{Finish, Inputs, Output, Panels, Product, Rows, Shared, Weights, as_words, part, parts};
 use super::simd::Level;
 use super::{Activation, Parallel};
 
@@ -78,9 +78,11 @@ impl SparseMoe {
     /// How many float32 of scratch memory [`run`](Self::run) needs for so many tokens on so many threads.
     pub fn scratch_len(&self, tokens: usize, _threads: usize) -> usize {
         let SparseMoeShape { experts, hidden, ffn, top_k, .. } = self.shape;
-        let slots = tokens.min(CHUNK) * top_k;
+        let tokens = tokens.min(CHUNK);
+        let slots = tokens * top_k;
         let outputs = if top_k == 1 { 0 } else { slots * hidden };
-        Plan::words(slots, experts) + experts + 1 + 4 * slots + slots * ffn + outputs
+        let quantized = Inputs::scratch_len(&self.gate_up, tokens) + Inputs::scratch_len(&self.down, slots);
+        Plan::words(slots, experts) + experts + 1 + 4 * slots + slots * ffn + outputs + quantized
     }
 
     /// Runs: `x` is [tokens, hidden], `router_logits` [tokens, experts], and `y`, which is overwritten, [tokens,
@@ -119,7 +121,8 @@ impl SparseMoe {
         parallel: &dyn Parallel,
     ) {
         let SparseMoeShape { experts, hidden, ffn, top_k, normalize_top_k, .. } = self.shape;
-        let slots = x.len() / hidden * top_k;
+        let chunk_tokens = x.len() / hidden;
+        let slots = chunk_tokens * top_k;
         let mut carve = Carve(scratch);
         let mut routing = Routing {
             first_rows: carve.indices(experts + 1),
@@ -135,7 +138,19 @@ impl SparseMoe {
         let rows = routing.order(top_k);
         let Routing { first_rows, slots, tokens, weights, .. } = routing;
         let plan = Plan::new(first_rows, blocks);
-        let work = Work { moe: self, x, tokens, weights, inner: Output::new(inner, ffn) };
+        let quantized = carve.numbers(Inputs::scratch_len(&self.gate_up, chunk_tokens));
+        let (inner_scales, inner_words) = carve
+            .numbers(Inputs::scratch_len(&self.down, rows))
+            .split_at_mut(if self.down.quantizes() { rows } else { 0 });
+        let work = Work {
+            moe: self,
+            x: Inputs::new(&self.gate_up, x, chunk_tokens, quantized, parallel),
+            tokens,
+            weights,
+            inner: Output::new(inner, ffn),
+            inner_words: Shared::new(as_words(inner_words)),
+            inner_scales: Shared::new(inner_scales),
+        };
         if top_k == 1 {
             // Every row is a token's only one: its output needs no adding up.
             if rows < slots.len() {
@@ -154,13 +169,16 @@ impl SparseMoe {
 struct Work<'a> {
     moe: &'a SparseMoe,
     /// [tokens, hidden].
-    x: &'a [f32],
+    x: Inputs<'a>,
     /// [rows]: whose rows they are.
     tokens: &'a [u32],
     /// [rows].
     weights: &'a [f32],
     /// [rows, ffn]: what lies between the two products.
     inner: Output<'a>,
+    /// [rows, words] and [rows]: the same, quantised; empty if the weights are not int8.
+    inner_words: Shared<'a, u32>,
+    inner_scales: Shared<'a, f32>,
 }
 
 impl Work<'_> {
@@ -178,6 +196,7 @@ impl Work<'_> {
                 // SAFETY: every task has its own rows; the outputs are borrowed until all are done.
                 unsafe {
                     self.up(&block, 0..gate_up.count);
+                    self.quantize(&block);
                     self.down(&block, 0..down.count, output, by_token);
                 }
             });
@@ -188,6 +207,10 @@ impl Work<'_> {
             // SAFETY: every task has its own rows or panels; the outputs are borrowed until all are done.
             unsafe { self.up(&plan.block(task / up_parts), panels) };
         });
+        if down.quantizes() {
+            // SAFETY: every task has its own rows, which no task writes to any more.
+            parallel.for_each(blocks, &|task| unsafe { self.quantize(&plan.block(task)) });
+        }
         parallel.for_each(blocks * down_parts, &|task| {
             let panels = part(down.count, down_parts, task % down_parts);
             // SAFETY: as above.
@@ -212,6 +235,25 @@ impl Work<'_> {
         unsafe { product.run() };
     }
 
+    /// Quantises a block's rows of `inner`, if the weights are int8.
+    ///
+    /// # Safety
+    ///
+    /// No other thread touches these rows' quantised elements, or writes to these rows of `inner`.
+    unsafe fn quantize(&self, block: &Block) {
+        let down = &self.moe.down;
+        if !down.quantizes() {
+            return;
+        }
+        let rows = block.rows.clone();
+        // SAFETY: the caller's.
+        unsafe {
+            let words = self.inner_words.part_mut(rows.start * down.words()..rows.end * down.words());
+            let scales = self.inner_scales.part_mut(rows.clone());
+            down.quantize(self.inner.from(rows.start).rows(rows.len()), words, scales);
+        }
+    }
+
     /// # Safety
     ///
     /// No other thread touches these rows and columns of `output`, or writes to these rows of `inner`.
@@ -223,12 +265,20 @@ impl Work<'_> {
         by_token: bool,
     ) {
         let rows = block.rows.clone();
+        let down = &self.moe.down;
         // SAFETY: the caller's.
-        let values = unsafe { self.inner.from(rows.start).rows(rows.len()) };
+        let values = unsafe {
+            if down.quantizes() {
+                let words = rows.start * down.words()..rows.end * down.words();
+                Inputs::Quantized(self.inner_words.part(words), self.inner_scales.part(rows.clone()))
+            } else {
+                Inputs::Float(self.inner.from(rows.start).rows(rows.len()))
+            }
+        };
         let output =
             if by_token { output.choose(&self.tokens[rows.clone()]) } else { output.from(rows.start) };
         let product = Product {
-            panels: &self.moe.down,
+            panels: down,
             matrix: block.expert,
             chosen_panels,
             count: rows.len(),
@@ -291,8 +341,6 @@ impl<'a> Carve<'a> {
     }
 
     fn indices(&mut self, len: usize) -> &'a mut [u32] {
-        let words = self.numbers(len);
-        // SAFETY: any bits are a value of either type, and both have the same size and alignment.
-        unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), words.len()) }
+        as_words(self.numbers(len))
     }
 }

@@ -82,6 +82,31 @@ pub(crate) fn moe(
     y
 }
 
+/// `x W` of one row by int8: the row is quantised, the sums are integers. `values` is [row.len(), columns], `scales`
+/// [columns].
+pub(crate) fn multiply_int8(row: &[f32], values: &[i8], scales: &[f32]) -> Vec<f32> {
+    let largest = row.iter().fold(0f32, |largest, x| largest.max(x.abs()));
+    let (scale, inverse) = if largest < 1e-36 { (0.0, 0.0) } else { (largest / 127.0, 127.0 / largest) };
+    let mut sums = vec![0i64; scales.len()];
+    for (x, weights) in row.iter().zip(values.chunks_exact(scales.len())) {
+        let q = (x * inverse).round_ties_even() as i64;
+        sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += q * i64::from(*weight));
+    }
+    sums.iter().zip(scales).map(|(&sum, column)| sum as f32 * scale * column).collect()
+}
+
+/// int8 weights that look random: among them the extreme ones.
+pub(crate) fn int8_weights(random: &mut Random, count: usize) -> Vec<i8> {
+    (0..count).map(|_| (random.number() * 140.0).clamp(-128.0, 127.0) as i8).collect()
+}
+
+/// The weights that int8 values and the scales of their columns stand for, [.., depth, columns].
+pub(crate) fn dequantize(values: &[i8], scales: &[f32], depth: usize, columns: usize) -> Vec<f64> {
+    let matrices = values.chunks_exact(depth * columns).zip(scales.chunks_exact(columns));
+    let weights = matrices.flat_map(|(values, scales)| values.iter().zip(scales.iter().cycle()));
+    weights.map(|(value, scale)| f64::from(*value) * f64::from(*scale)).collect()
+}
+
 /// Numbers that look random and are the same everywhere (splitmix64).
 pub(crate) struct Random(pub(crate) u64);
 

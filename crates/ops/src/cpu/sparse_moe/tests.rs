@@ -3,7 +3,7 @@ use std::num::NonZeroUsize;
 use half::{bf16, f16};
 use proptest::prelude::*;
 
-use super::reference::{Random, moe};
+use super::reference::{Random, dequantize, int8_weights, moe, multiply_int8, route};
 use super::*;
 use crate::cpu::{ScopedThreads, Sequential};
 
@@ -134,6 +134,64 @@ proptest! {
         for count in [2, 3, 5, 8] {
             let together = run(&moe, &x, &logits, &threads(count));
             prop_assert!(alone.iter().zip(&together).all(|(a, b)| a.to_bits() == b.to_bits()));
+        }
+    }
+}
+
+/// The mixture by int8, where the activation rounds nothing.
+fn moe_int8(case: &Case, gate_up: (&[i8], &[f32]), down: (&[i8], &[f32])) -> Vec<f64> {
+    let SparseMoeShape { experts, hidden, ffn, top_k, normalize_top_k, .. } = case.shape;
+    let mut y = Vec::new();
+    for (x, logits) in case.x.chunks_exact(hidden).zip(case.logits.chunks_exact(experts)) {
+        let mut sum = vec![0.0; hidden];
+        for (expert, weight) in route(logits, top_k, normalize_top_k) {
+            let values = &gate_up.0[expert * hidden * 2 * ffn..][..hidden * 2 * ffn];
+            let both = multiply_int8(x, values, &gate_up.1[expert * 2 * ffn..][..2 * ffn]);
+            let inner: Vec<f32> = (0..ffn).map(|column| both[column].max(0.0) * both[ffn + column]).collect();
+            let values = &down.0[expert * ffn * hidden..][..ffn * hidden];
+            let output = multiply_int8(&inner, values, &down.1[expert * hidden..][..hidden]);
+            sum.iter_mut().zip(output).for_each(|(sum, output)| *sum += weight * f64::from(output));
+        }
+        y.extend(sum);
+    }
+    y
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn int8_agrees_with_the_plain_computation_and_is_near_float64(mut case in cases()) {
+        let SparseMoeShape { experts, hidden, ffn, .. } = case.shape;
+        let mut random = Random(case.seed);
+        let (gate_up, down) =
+            (int8_weights(&mut random, case.gate_up.len()), int8_weights(&mut random, case.down.len()));
+        let scales = |random: &mut Random, count, depth: usize| -> Vec<f32> {
+            (0..count).map(|_| (1.5 + random.number()) / (127.0 * (depth as f32).sqrt())).collect()
+        };
+        let gate_up_scales = scales(&mut random, experts * 2 * ffn, hidden);
+        let down_scales = scales(&mut random, experts * hidden, ffn);
+        let plain = [
+            dequantize(&gate_up, &gate_up_scales, hidden, 2 * ffn),
+            dequantize(&down, &down_scales, ffn, hidden),
+        ];
+        let weights = (
+            Weights::I8 { values: &gate_up, scales: &gate_up_scales },
+            Weights::I8 { values: &down, scales: &down_scales },
+        );
+        for level in Level::all() {
+            let kernel = SparseMoe::for_level(level, case.shape, weights.0, weights.1);
+            let y = run(&kernel, &case.x, &case.logits, &Sequential);
+            prop_assert_eq!(&y, &run(&kernel, &case.x, &case.logits, &threads(3)));
+            let exact = moe(&case.shape, &case.x, &case.logits, &plain[0], &plain[1]);
+            assert_close(&y, &exact, hidden, 0.1, &format!("{level:?}, {case:?}, float64"));
+        }
+        case.shape.activation = Activation::Relu;
+        let expected = moe_int8(&case, (&gate_up, &gate_up_scales), (&down, &down_scales));
+        for level in Level::all() {
+            let kernel = SparseMoe::for_level(level, case.shape, weights.0, weights.1);
+            let y = run(&kernel, &case.x, &case.logits, &Sequential);
+            assert_close(&y, &expected, hidden, 2e-6, &format!("{level:?}, {case:?}, int8"));
         }
     }
 }

@@ -72,10 +72,21 @@ fn build(
         // Whatever devices the library knows: this provider is the CPU.
         .with_auto_device(AutoDevicePolicy::PreferCPU)?;
     register_operators(&builder)?;
-    match content {
+    let mut commit = || match content {
         GraphContent::File(path) => builder.commit_from_file(path),
         GraphContent::Bytes(bytes) => builder.commit_from_memory(bytes),
+    };
+    // The first session of a process makes a new domain of operators known to it, and two that do so at once disturb
+    // each other: until one was made, one at a time.
+    static DOMAIN_IS_KNOWN: Mutex<bool> = Mutex::new(false);
+    let mut is_known = DOMAIN_IS_KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if *is_known {
+        drop(is_known);
+        return commit();
     }
+    let session = commit()?;
+    *is_known = true;
+    Ok(session)
 }
 
 /// Adds the operators of the domain `tmoe`.

@@ -1,0 +1,115 @@
+//! The innermost loop of int8: a few rows times one panel, in registers.
+
+use super::Dot;
+use crate::cpu::matmul::tile::{Ahead, MOST_ELEMENTS, Tiled};
+
+/// One panel: [groups, 2 vectors, group] weights, and [2 vectors] of what the sums start with and of the scales.
+#[derive(Clone, Copy)]
+pub(crate) struct Int8Panel {
+    pub(crate) groups: usize,
+    pub(crate) weights: *const i8,
+    pub(crate) start: *const i32,
+    pub(crate) scales: *const f32,
+    /// What will be read next.
+    pub(crate) ahead: Ahead,
+}
+
+/// Multiplies `rows.len()` rows with a panel; `(sum * row's scale) * column's scale` goes to `sums`, [rows, 2 vectors].
+///
+/// # Safety
+///
+/// - there are 1 to `S::ROWS` rows, and as many scales
+/// - `groups` words of each row, and the panel, are readable
+#[inline(always)]
+pub(crate) unsafe fn int8_tile<S: Tiled, D: Dot<S>>(
+    simd: S,
+    dot: D,
+    rows: &[*const u32],
+    row_scales: &[f32],
+    panel: Int8Panel,
+    sums: &mut [f32; MOST_ELEMENTS],
+) {
+    macro_rules! tiles {
+        ($($name:ident $rows:literal),*) => {
+            match rows.len() {
+                // SAFETY: the caller's; the number of rows was just compared.
+                $($rows if $rows <= S::ROWS => unsafe {
+                    $name(simd, dot, &*rows.as_ptr().cast(), row_scales, panel, sums);
+                },)*
+                rows => unreachable!("no tile of {rows} rows"),
+            }
+        };
+    }
+    tiles!(
+        tile_1 1, tile_2 2, tile_3 3, tile_4 4, tile_5 5, tile_6 6,
+        tile_7 7, tile_8 8, tile_9 9, tile_10 10, tile_11 11, tile_12 12
+    );
+}
+
+/// A tile of fixed size. Written out, because sums in an array that a loop indexes end up in memory.
+macro_rules! fixed {
+    ($name:ident, [$rows:literal: $($r:literal)*]) => {
+        /// # Safety
+        ///
+        /// As [`int8_tile`]'s.
+        #[inline(always)]
+        unsafe fn $name<S: Tiled, D: Dot<S>>(
+            simd: S,
+            dot: D,
+            rows: &[*const u32; $rows],
+            row_scales: &[f32],
+            panel: Int8Panel,
+            sums: &mut [f32; MOST_ELEMENTS],
+        ) {
+            const { assert!($rows * 2 * S::LANES <= MOST_ELEMENTS) };
+            let rows = *rows;
+            // SAFETY: the panel is readable.
+            let (start, scales) = unsafe {
+                (
+                    [dot.load_sum(panel.start), dot.load_sum(panel.start.add(S::LANES))],
+                    [simd.load(panel.scales), simd.load(panel.scales.add(S::LANES))],
+                )
+            };
+            let mut sum = [start; $rows];
+            let mut weights = panel.weights;
+            let mut ahead = panel.ahead;
+            for group in 0..panel.groups {
+                ahead.fetch();
+                // SAFETY: the panel is readable.
+                let w = unsafe {
+                    [dot.load_weights(weights), dot.load_weights(weights.add(S::LANES * D::GROUP))]
+                };
+                $(
+                    // SAFETY: `groups` words of the row are readable.
+                    let x = dot.splat(unsafe { *rows[$r].add(group) });
+                    sum[$r][0] = dot.add_products(sum[$r][0], x, w[0]);
+                    sum[$r][1] = dot.add_products(sum[$r][1], x, w[1]);
+                )*
+                weights = weights.wrapping_add(2 * S::LANES * D::GROUP);
+            }
+            let mut to = sums.as_mut_ptr();
+            for (sum, &scale) in sum.iter().zip(row_scales) {
+                let scale = simd.splat(scale);
+                for v in 0..2 {
+                    let value = simd.mul(simd.mul(dot.to_float(sum[v]), scale), scales[v]);
+                    // SAFETY: the tile is not larger than `sums`, as asserted.
+                    unsafe { simd.store(to, value) };
+                    to = to.wrapping_add(S::LANES);
+                }
+            }
+        }
+    };
+}
+
+fixed!(tile_1, [1: 0]);
+fixed!(tile_2, [2: 0 1]);
+fixed!(tile_3, [3: 0 1 2]);
+fixed!(tile_4, [4: 0 1 2 3]);
+fixed!(tile_5, [5: 0 1 2 3 4]);
+fixed!(tile_6, [6: 0 1 2 3 4 5]);
+fixed!(tile_7, [7: 0 1 2 3 4 5 6]);
+fixed!(tile_8, [8: 0 1 2 3 4 5 6 7]);
+fixed!(tile_9, [9: 0 1 2 3 4 5 6 7 8]);
+fixed!(tile_10, [10: 0 1 2 3 4 5 6 7 8 9]);
+fixed!(tile_11, [11: 0 1 2 3 4 5 6 7 8 9 10]);
+fixed!(tile_12, [12: 0 1 2 3 4 5 6 7 8 9 10 11]);
