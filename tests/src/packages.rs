@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use half::f16;
+use half::{bf16, f16};
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 use tempfile::TempDir;
 use tmoe_export::{ExportOptions, Silent, export};
@@ -28,14 +28,31 @@ pub enum Variant {
     Last,
     /// As [`Variant::Full`] with half precision weights.
     Half,
+    /// As [`Variant::Full`] with bfloat16 weights.
+    Bf16,
+    /// As [`Variant::Full`] with weights in 8 bits.
+    Int8,
     /// As [`Variant::Full`], from a checkpoint whose weights were rounded to half precision before: computes what
     /// [`Variant::Half`] should.
-    Rounded,
+    RoundedHalf,
+    /// The same for [`Variant::Bf16`].
+    RoundedBf16,
+    /// The same for [`Variant::Int8`].
+    RoundedInt8,
 }
 
 impl Variant {
     /// Every variant.
-    pub const ALL: [Self; 4] = [Self::Full, Self::Last, Self::Half, Self::Rounded];
+    pub const ALL: [Self; 8] = [
+        Self::Full,
+        Self::Last,
+        Self::Half,
+        Self::Bf16,
+        Self::Int8,
+        Self::RoundedHalf,
+        Self::RoundedBf16,
+        Self::RoundedInt8,
+    ];
 
     /// What tests call it.
     pub fn name(self) -> &'static str {
@@ -43,7 +60,21 @@ impl Variant {
             Self::Full => "full",
             Self::Last => "last",
             Self::Half => "fp16",
-            Self::Rounded => "rounded",
+            Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
+            Self::RoundedHalf => "rounded-fp16",
+            Self::RoundedBf16 => "rounded-bf16",
+            Self::RoundedInt8 => "rounded-int8",
+        }
+    }
+
+    /// To what the weights of the checkpoint are rounded before the export, if they are.
+    fn rounding(self) -> Option<Precision> {
+        match self {
+            Self::RoundedHalf => Some(Precision::Fp16),
+            Self::RoundedBf16 => Some(Precision::Bf16),
+            Self::RoundedInt8 => Some(Precision::Int8),
+            _ => None,
         }
     }
 
@@ -51,9 +82,11 @@ impl Variant {
     pub fn options(self) -> ExportOptions {
         let full = ExportOptions { positions: Positions::All, with_loss: true, ..ExportOptions::default() };
         match self {
-            Self::Full | Self::Rounded => full,
+            Self::Full | Self::RoundedHalf | Self::RoundedBf16 | Self::RoundedInt8 => full,
             Self::Last => ExportOptions::default(),
             Self::Half => ExportOptions { precision: Precision::Fp16, ..full },
+            Self::Bf16 => ExportOptions { precision: Precision::Bf16, ..full },
+            Self::Int8 => ExportOptions { precision: Precision::Int8, ..full },
         }
     }
 }
@@ -88,9 +121,9 @@ impl Packages {
     pub fn package(&self, golden: &Golden, variant: Variant) -> Result<Package, String> {
         self.packages.get((golden.name(), variant), || {
             let output = self.folder.path().join(format!("{}-{}", golden.name(), variant.name()));
-            if variant == Variant::Rounded {
+            if let Some(rounding) = variant.rounding() {
                 let folder = output.with_extension("checkpoint");
-                write_rounded(golden, &folder)?;
+                write_rounded(golden, rounding, &folder)?;
                 let checkpoint = Checkpoint::open(folder).map_err(|error| error.to_string())?;
                 return export_package(&checkpoint, &output, variant.options());
             }
@@ -144,14 +177,14 @@ impl Subject {
     }
 }
 
-/// Writes the checkpoint with every weight that fp16 packages store in half precision rounded to it: matrices, but not
-/// embedding and router. All else stays as it is stored.
-fn write_rounded(golden: &Golden, folder: &Path) -> Result<(), String> {
+/// Writes the checkpoint with every weight that packages of a precision store in it rounded to it: matrices, but not embedding
+/// and router. All else stays as it is stored.
+fn write_rounded(golden: &Golden, precision: Precision, folder: &Path) -> Result<(), String> {
     let tensors: Vec<(StoredTensor<'_>, Dtype, Vec<u8>)> = golden
         .checkpoint()
         .tensors()
         .map(|tensor| {
-            if !is_rounded(tensor.name(), tensor.shape()) {
+            if !is_rounded(tensor.name(), tensor.shape(), precision) {
                 let dtype = match tensor.float_type() {
                     FloatType::F32 => Dtype::F32,
                     FloatType::BF16 => Dtype::BF16,
@@ -161,8 +194,8 @@ fn write_rounded(golden: &Golden, folder: &Path) -> Result<(), String> {
             }
             let mut values = vec![0.0; tensor.elements()];
             tensor.copy_to_f32(&mut values).map_err(|error| error.to_string())?;
-            let bytes = values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect();
-            Ok((tensor, Dtype::F16, bytes))
+            round(&mut values, tensor.shape(), precision);
+            Ok((tensor, Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect()))
         })
         .collect::<Result<_, String>>()?;
     let views = tensors
@@ -177,9 +210,26 @@ fn write_rounded(golden: &Golden, folder: &Path) -> Result<(), String> {
     serialize_to_file(views, None, &folder.join("model.safetensors")).map_err(|error| error.to_string())
 }
 
-fn is_rounded(name: TensorName, shape: &[usize]) -> bool {
+/// Rounds a weight `[out, in]`.
+fn round(values: &mut [f32], shape: &[usize], precision: Precision) {
+    match precision {
+        Precision::Fp32 => {}
+        Precision::Fp16 => values.iter_mut().for_each(|value| *value = f16::from_f32(*value).to_f32()),
+        Precision::Bf16 => values.iter_mut().for_each(|value| *value = bf16::from_f32(*value).to_f32()),
+        // 127 steps on either side of zero for the weights of each output.
+        Precision::Int8 => values.chunks_exact_mut(shape[1]).for_each(|row| {
+            let step = row.iter().fold(0.0_f32, |largest, value| largest.max(value.abs())) / 127.0;
+            if step > 0.0 {
+                row.iter_mut().for_each(|value| *value = (*value / step).round_ties_even() * step);
+            }
+        }),
+    }
+}
+
+fn is_rounded(name: TensorName, shape: &[usize], precision: Precision) -> bool {
     let stays = [TensorName::Embed, TensorName::EmbedGate].contains(&name)
-        || matches!(name, TensorName::Router(_) | TensorName::SharedExpertGate(_));
+        || matches!(name, TensorName::Router(_) | TensorName::SharedExpertGate(_))
+        || precision == Precision::Int8 && matches!(name, TensorName::Head(_));
     shape.len() == 2 && !stays
 }
 

@@ -28,7 +28,7 @@ fn trial(packages: &Arc<Packages>, golden: Golden) -> Trial {
     };
     let packages = Arc::clone(packages);
     Trial::test(name, move || {
-        for variant in [Variant::Full, Variant::Last, Variant::Half] {
+        for variant in [Variant::Full, Variant::Last, Variant::Half, Variant::Bf16, Variant::Int8] {
             let package = packages.package(&golden, variant)?;
             let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/run_plugin.py");
             let output = Command::new(&python)

@@ -73,9 +73,9 @@ fn judge(
 ) -> Result<(), String> {
     let error = case.run(&shared.packages, golden, subject)?;
     shared.report.add(suite.name, subject, golden.name(), case, error);
-    if error <= case.tolerance.limit() {
+    if error <= case.tolerance_on(subject).limit() {
         Ok(())
     } else {
-        Err(format!("the error is {error:.2e}, expected at most {}", case.tolerance))
+        Err(format!("the error is {error:.2e}, expected at most {}", case.tolerance_on(subject)))
     }
 }

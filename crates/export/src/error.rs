@@ -17,7 +17,7 @@ pub enum ExportError {
     Checkpoint(#[from] CheckpointError),
     /// A weight does not fit the precision asked for.
     #[error(
-        "{}: {tensor} has {value} at element {index}, beyond the largest float16 (65504); export with --precision fp32",
+        "{}: {tensor} has {value} at element {index}, beyond what the precision asked for holds; export with --precision fp32",
         file.display()
     )]
     TooLarge {

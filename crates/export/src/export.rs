@@ -16,7 +16,7 @@ use tmoe_package::{
 use crate::error::ExportError;
 use crate::lower::{ExternalWeights, GraphOptions, build};
 use crate::progress::{Observer, Progress, Stage};
-use crate::selftest::write_selftest;
+use crate::selftest::{Accuracy, write_selftest};
 use crate::weights::{WeightLayout, plan, write_weights};
 
 /// What to export.
@@ -39,6 +39,15 @@ impl Default for ExportOptions {
     }
 }
 
+/// What was exported.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// The package's manifest.
+    pub manifest: Manifest,
+    /// What weights in 8 bits change; none for other precisions.
+    pub accuracy: Option<Accuracy>,
+}
+
 /// Writes the package of a checkpoint to the folder `output`, which appears complete or not at all.
 ///
 /// Weights are streamed: memory stays at a few matrices beside the source's pages in use. Setting `cancelled` ends the
@@ -53,14 +62,14 @@ pub fn export(
     options: &ExportOptions,
     observer: &dyn Observer,
     cancelled: &AtomicBool,
-) -> Result<Manifest, ExportError> {
+) -> Result<Exported, ExportError> {
     let progress = Progress { observer, cancelled };
     let staged = StagedFolder::new(output, options.force, files::MANIFEST)?;
-    let manifest = fill(checkpoint, staged.path(), options, &progress)
+    let exported = fill(checkpoint, staged.path(), options, &progress)
         .map_err(|error| error.moved(staged.path(), output))?;
     progress.check()?;
     staged.commit()?;
-    Ok(manifest)
+    Ok(exported)
 }
 
 /// Writes the files of a package into an empty folder.
@@ -69,7 +78,7 @@ fn fill(
     folder: &Path,
     options: &ExportOptions,
     progress: &Progress<'_>,
-) -> Result<Manifest, ExportError> {
+) -> Result<Exported, ExportError> {
     let config = checkpoint.config();
     // The losses need predictions everywhere, so the last layer's queries cannot be trimmed.
     let last_layer = if options.with_loss { Positions::All } else { options.positions };
@@ -102,7 +111,7 @@ fn fill(
         });
     }
 
-    let source = std::thread::scope(|scope| {
+    let (source, accuracy) = std::thread::scope(|scope| {
         let source = scope.spawn(|| hash_source(checkpoint, progress));
         let path = folder.join(files::WEIGHTS);
         progress.stage(Stage::Weights { total: file_plan.total_len() });
@@ -116,9 +125,11 @@ fn fill(
             with_loss: options.with_loss,
             stored,
         };
-        write_selftest(config, &layout, &places, &path, graph_options, &selftest, progress)?;
+        let accuracy =
+            write_selftest(checkpoint, &layout, &places, &path, graph_options, &selftest, progress)?;
         entries.insert(files::SELFTEST.to_owned(), hash_written(&selftest)?);
-        source.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        let source = source.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok::<_, ExportError>((source, accuracy))
     })?;
 
     let manifest = Manifest {
@@ -134,7 +145,7 @@ fn fill(
         source,
     };
     write(folder, files::MANIFEST, manifest.to_json().as_bytes())?;
-    Ok(manifest)
+    Ok(Exported { manifest, accuracy })
 }
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), ExportError> {

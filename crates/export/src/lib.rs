@@ -28,5 +28,6 @@ mod selftest;
 mod weights;
 
 pub use error::ExportError;
-pub use export::{ExportOptions, export};
+pub use export::{ExportOptions, Exported, export};
 pub use progress::{Observer, Silent, Stage};
+pub use selftest::{Accuracy, AccuracyRow};

@@ -321,7 +321,7 @@ fn operator_sets_are_known_and_of_one_version() {
     assert_eq!(conflict.to_string(), "domain \"tmoe\" is imported in version 1 and in version 2");
     assert!(matches!(mistake(|g, _| g.import_opset("ai.onnx", 17)), GraphError::OpsetConflict { .. }));
     let unknown = mistake(|g, x| {
-        g.custom("tmoe", "SparseMoe", &[x.any()], &[], &[]);
+        g.custom("tmoe", "SparseMoe", &[Some(x.any())], &[], &[]);
     });
     assert_eq!(
         unknown.to_string(),
@@ -343,8 +343,8 @@ fn custom_operators_keep_their_attributes_and_import_their_domain() {
         ("names", Attribute::Strings(vec!["a".into()])),
     ];
     let y =
-        g.custom("tmoe", "SparseMoe", &[x.any()], &attributes, &[(DataType::Float32, shape!["tokens", 4])]);
-    let z = g.custom("ai.onnx", "Softsign", &[y[0]], &[], &[(DataType::Float32, shape!["tokens", 4])]);
+        g.custom("tmoe", "SparseMoe", &[Some(x.any())], &attributes, &[(DataType::Float32, shape!["tokens", 4])]);
+    let z = g.custom("ai.onnx", "Softsign", &[Some(y[0])], &[], &[(DataType::Float32, shape!["tokens", 4])]);
     g.output("z", z[0]);
     let model = finish(g);
     assert_eq!(

@@ -71,6 +71,11 @@ pub enum Precision {
     Fp32,
     /// IEEE half precision for matrices; norms, biases, router and embedding stay float32.
     Fp16,
+    /// bfloat16 for matrices, the rest as with [`Precision::Fp16`].
+    Bf16,
+    /// 8-bit integers with one float32 scale per output column for matrices but the heads', the rest as with
+    /// [`Precision::Fp16`].
+    Int8,
 }
 
 impl Precision {
@@ -79,6 +84,8 @@ impl Precision {
         match self {
             Precision::Fp32 => "fp32",
             Precision::Fp16 => "fp16",
+            Precision::Bf16 => "bf16",
+            Precision::Int8 => "int8",
         }
     }
 }

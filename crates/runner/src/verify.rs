@@ -5,16 +5,31 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use thiserror::Error;
-use tmoe_package::{OpSet, Package, files};
+use tmoe_package::{OpSet, Package, Precision, files};
 
 use crate::error::Error;
 use crate::provider::Provider;
 use crate::session::Session;
 use crate::tensor::{NamedTensors, Tensor};
 
-/// The largest difference that passes, relative to the largest value of the tensor. fp16 packages compute in float32
-/// too, so it is one for all.
+/// The largest difference that passes, relative to the largest value of the tensor, where everything is computed in float32
+/// from the stored weights, as the exporter did.
 pub const TOLERANCE: f64 = 1e-4;
+
+/// [`TOLERANCE`] where the graph may round activations to bfloat16 (8 bits): on processors with instructions for it.
+pub const TOLERANCE_BF16: f64 = 5e-2;
+
+/// [`TOLERANCE`] where the graph quantises activations to 8 bits per token.
+pub const TOLERANCE_INT8: f64 = 1e-1;
+
+/// The largest difference that passes for a graph of a package.
+pub fn tolerance(precision: Precision, graph: OpSet) -> f64 {
+    match (graph, precision) {
+        (OpSet::Plugin, Precision::Bf16) => TOLERANCE_BF16,
+        (OpSet::Plugin, Precision::Int8) => TOLERANCE_INT8,
+        _ => TOLERANCE,
+    }
+}
 
 /// Why a self-test could not be run. That a provider computes something else is not an error but a [`Report`].
 #[derive(Debug, Error)]
@@ -137,6 +152,7 @@ impl SelfTest {
     /// Those of [`Session::run`].
     pub fn check(&self, session: &Session) -> Result<Report, Error> {
         let mut rows = Vec::new();
+        let tolerance = tolerance(session.package().manifest().precision, session.graph());
         for (name, case) in &self.cases {
             let outputs = session.run(case.inputs.clone())?;
             rows.extend(case.expected.iter().map(|(tensor, expected)| {
@@ -148,8 +164,8 @@ impl SelfTest {
                     case: name.clone(),
                     tensor: tensor.clone(),
                     error,
-                    tolerance: TOLERANCE,
-                    pass: error <= TOLERANCE,
+                    tolerance,
+                    pass: error <= tolerance,
                 }
             }));
         }

@@ -17,6 +17,7 @@ pub(super) fn cases(golden: &Golden) -> Vec<Case> {
             },
             reference: Reference::Values(Expected::float(golden.float(&name))),
             tolerance: FLOAT32,
+            rounded_tolerance: None,
             name,
         });
     }

@@ -23,6 +23,7 @@ pub(super) fn cases(golden: &Golden) -> Vec<Case> {
                 },
                 reference: Reference::Values(Expected::float(golden.float(&name))),
                 tolerance: TOLERANCE,
+                rounded_tolerance: None,
             });
         }
     }

@@ -4,12 +4,13 @@ mod cache;
 mod continuation;
 mod forecast;
 mod generation;
-mod half;
 mod loss;
 mod padding;
 mod predictions;
+mod quantised;
 
 use ndarray::{Array2, Array3, Axis};
+use tmoe_package::OpSet;
 use tmoe_runner::{Control, Forecaster, NamedTensors, Tensor, generate};
 
 use crate::compare::{Expected, Tolerance};
@@ -30,7 +31,7 @@ pub struct Suite {
 }
 
 /// Every suite.
-pub const SUITES: [Suite; 8] = [
+pub const SUITES: [Suite; 10] = [
     Suite { name: "predictions", cases: predictions::cases },
     Suite { name: "cache", cases: cache::cases },
     Suite { name: "continuation", cases: continuation::cases },
@@ -38,7 +39,9 @@ pub const SUITES: [Suite; 8] = [
     Suite { name: "generation", cases: generation::cases },
     Suite { name: "loss", cases: loss::cases },
     Suite { name: "forecast", cases: forecast::cases },
-    Suite { name: "fp16", cases: half::cases },
+    Suite { name: "fp16", cases: quantised::fp16 },
+    Suite { name: "bf16", cases: quantised::bf16 },
+    Suite { name: "int8", cases: quantised::int8 },
 ];
 
 /// One comparison.
@@ -54,6 +57,8 @@ pub struct Case {
     pub reference: Reference,
     /// How close it has to be.
     pub tolerance: Tolerance,
+    /// How close in the graph `plugin`, where that rounds activations.
+    pub rounded_tolerance: Option<Tolerance>,
 }
 
 /// What is done with a session.
@@ -106,6 +111,15 @@ impl Case {
             task: Task::Output { inputs, output: output.into() },
             reference: Reference::Values(expected),
             tolerance: FLOAT32,
+            rounded_tolerance: None,
+        }
+    }
+
+    /// How close it has to be on a subject.
+    pub fn tolerance_on(&self, subject: Subject) -> Tolerance {
+        match self.rounded_tolerance {
+            Some(tolerance) if subject.graph == OpSet::Plugin => tolerance,
+            _ => self.tolerance,
         }
     }
 
@@ -132,7 +146,7 @@ impl Case {
                 Expected::float(self.task.run(&session)?)
             }
         };
-        expected.error(found.view(), self.tolerance)
+        expected.error(found.view(), self.tolerance_on(subject))
     }
 }
 

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     let goldens: Vec<_> = Golden::all().into_iter().map(Arc::new).collect();
     let mut trials = Vec::new();
     for golden in &goldens {
-        for variant in [Variant::Full, Variant::Last, Variant::Half] {
+        for variant in [Variant::Full, Variant::Last, Variant::Half, Variant::Bf16, Variant::Int8] {
             for &(name, check) in CHECKS {
                 let (packages, golden) = (Arc::clone(&packages), Arc::clone(golden));
                 let name = format!("{}/{}: {name}", golden.name(), variant.name());

@@ -100,7 +100,7 @@ impl Graph {
         readers
             .flat_map(|node| match node.op_type() {
                 "MatMul" => vec![node.name()],
-                "Cast" => node.output.iter().flat_map(|output| self.products_of(output)).collect(),
+                "Cast" | "Mul" => node.output.iter().flat_map(|output| self.products_of(output)).collect(),
                 _ => Vec::new(),
             })
             .collect()
@@ -127,7 +127,9 @@ pub(crate) fn type_text(info: &ValueInfoProto) -> Option<String> {
         1 => "float",
         7 => "int64",
         9 => "bool",
+        3 => "int8",
         10 => "float16",
+        16 => "bfloat16",
         _ => return None,
     };
     let dims = tensor.shape.as_ref()?.dim.iter().map(|dim| match dim.value.as_ref()? {

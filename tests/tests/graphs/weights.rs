@@ -38,14 +38,19 @@ pub(crate) fn one_file_without_waste(exported: &Exported) {
 
 /// Bytes of the model's weights in the package's precision, tensor by tensor.
 fn weight_bytes(exported: &Exported) -> u64 {
-    let half = exported.variant.options().precision == Precision::Fp16;
+    let precision = exported.variant.options().precision;
     TensorName::with_shapes(exported.config())
         .map(|(name, shape)| {
-            use TensorName::{Embed, EmbedGate, Router, SharedExpertGate};
+            use TensorName::{Embed, EmbedGate, Head, Router, SharedExpertGate};
             let stays =
                 matches!(name, Embed | EmbedGate | Router(_) | SharedExpertGate(_)) || shape.len() == 1;
-            let size = if half && !stays { 2 } else { 4 };
-            shape.iter().product::<usize>() as u64 * size
+            let elements = shape.iter().product::<usize>() as u64;
+            match precision {
+                Precision::Fp16 | Precision::Bf16 if !stays => elements * 2,
+                // One scale for every output.
+                Precision::Int8 if !stays && !matches!(name, Head(_)) => elements + shape[0] as u64 * 4,
+                _ => elements * 4,
+            }
         })
         .sum()
 }

@@ -27,7 +27,7 @@ pub(crate) fn flash_attention(
     let outputs = g.custom(
         DOMAIN,
         FLASH_ATTENTION.name,
-        &[q.any(), k.any(), v.any(), cache.key.any(), cache.value.any(), attention_mask.any()],
+        &[q.any(), k.any(), v.any(), cache.key.any(), cache.value.any(), attention_mask.any()].map(Some),
         &[
             ("num_heads", int(config.heads()).into()),
             ("kv_num_heads", int(config.kv_heads()).into()),

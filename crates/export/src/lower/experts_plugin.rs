@@ -19,11 +19,12 @@ pub(crate) fn sparse_moe(
     top_k: usize,
 ) -> Tensor {
     let (gate_up, down) = (weights.stack(g, blobs.gate_up), weights.stack(g, blobs.down));
+    let scales = [blobs.gate_up, blobs.down].map(|id| weights.stack_scale(g, id));
     let shape = g.shape(tokens).clone();
     let outputs = g.custom(
         DOMAIN,
         SPARSE_MOE.name,
-        &[tokens.any(), router_logits.any(), gate_up, down],
+        &[Some(tokens.any()), Some(router_logits.any()), Some(gate_up), Some(down), scales[0], scales[1]],
         &[("top_k", int(top_k).into()), ("activation", config.activation().name().into())],
         &[(DataType::Float32, shape)],
     );

@@ -1,7 +1,7 @@
 //! Linear layers: MatMul and Add; in the op set `plugin`, weights that are not float32 through `tmoe.Linear`, which takes them
 //! as they are stored.
 
-use tmoe_onnx::{DataType, GraphBuilder};
+use tmoe_onnx::{AnyValue, DataType, GraphBuilder};
 use tmoe_ops::schema::{DOMAIN, LINEAR};
 use tmoe_package::OpSet;
 
@@ -19,7 +19,8 @@ pub(crate) fn product(
     if op_set == OpSet::Plugin {
         let stored = weights.stored(g, weight);
         if stored.data_type() != DataType::Float32 {
-            return custom(g, x, &[x.any(), stored], stored);
+            let scale = weights.scale(g, weight);
+            return custom(g, x, &[Some(x.any()), Some(stored), None, scale], stored);
         }
     }
     let weight = weights.tensor(g, weight);
@@ -40,7 +41,8 @@ pub(crate) fn linear(
             let stored = weights.stored(g, blobs.weight);
             if stored.data_type() != DataType::Float32 {
                 let bias = weights.tensor(g, blobs.bias);
-                return custom(g, x, &[x.any(), stored, bias.any()], stored);
+                let scale = weights.scale(g, blobs.weight);
+                return custom(g, x, &[Some(x.any()), Some(stored), Some(bias.any()), scale], stored);
             }
         }
         let product = product(g, op_set, weights, x, blobs.weight);
@@ -52,8 +54,8 @@ pub(crate) fn linear(
 fn custom(
     g: &mut GraphBuilder,
     x: Tensor,
-    inputs: &[tmoe_onnx::AnyValue],
-    weight: tmoe_onnx::AnyValue,
+    inputs: &[Option<AnyValue>],
+    weight: AnyValue,
 ) -> Tensor {
     let width = g.shape(weight).clone()[1].clone();
     let shape = g.shape(x).clone();

@@ -1,4 +1,4 @@
-//! Blobs read back from `weights.bin` as float32 tensors.
+//! Blobs read back from `weights.bin`, or made again from the checkpoint, as float32 tensors.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -6,8 +6,9 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use half::f16;
+use half::{bf16, f16};
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
+use tmoe_model::Checkpoint;
 use tmoe_onnx::{DataType, ExternalRef};
 use tract_onnx::prelude::Tensor;
 
@@ -15,14 +16,20 @@ use super::Values;
 use super::engine::self_test_error;
 use super::programs::expert_name;
 use crate::error::ExportError;
-use crate::weights::{BlobId, WeightLayout};
+use crate::weights::{BlobId, WeightLayout, convert_matrix};
 
-/// Reads blobs of a weights file.
+/// Reads blobs as float32.
 pub(super) struct BlobReader<'a> {
-    file: File,
-    path: PathBuf,
     layout: &'a WeightLayout,
-    places: &'a [ExternalRef],
+    source: Source<'a>,
+}
+
+/// Where blobs are read from.
+enum Source<'a> {
+    /// A weights file.
+    File { file: File, path: PathBuf, places: &'a [ExternalRef] },
+    /// The checkpoint that it was made from, unrounded.
+    Checkpoint { checkpoint: &'a Checkpoint, rows: Vec<f32> },
 }
 
 impl<'a> BlobReader<'a> {
@@ -36,7 +43,11 @@ impl<'a> BlobReader<'a> {
             path: path.to_owned(),
             source,
         })?;
-        Ok(Self { file, path: path.to_owned(), layout, places })
+        Ok(Self { layout, source: Source::File { file, path: path.to_owned(), places } })
+    }
+
+    pub(super) fn of_checkpoint(checkpoint: &'a Checkpoint, layout: &'a WeightLayout) -> Self {
+        Self { layout, source: Source::Checkpoint { checkpoint, rows: Vec::new() } }
     }
 
     /// Reads blobs, named as `names` are if given, else as they are; a stack of matrices comes as one tensor each.
@@ -54,7 +65,6 @@ impl<'a> BlobReader<'a> {
             let (blob, name) = (self.layout.blob(id), &self.layout.blob(name).name);
             let (rows, columns) = blob.matrix_shape();
             for matrix in 0..blob.matrices() {
-                let offset = self.places[id.0].offset + (matrix * blob.matrix_bytes()) as u64;
                 let (name, shape) = match blob.shape.len() {
                     1 => (name.clone(), vec![columns]),
                     2 => (name.clone(), vec![rows, columns]),
@@ -66,29 +76,66 @@ impl<'a> BlobReader<'a> {
                 };
                 let mut view = tensor.try_as_plain_ram_mut().map_err(weights_error)?;
                 let elements = view.as_slice_mut::<f32>().map_err(weights_error)?;
-                self.read_elements(offset, blob.data_type, elements)?;
+                self.read_elements(id, matrix, elements)?;
                 values.insert(name, Arc::new(tensor));
             }
         }
         Ok(values)
     }
 
+    /// Reads one matrix, or vector, of a blob.
     fn read_elements(
         &mut self,
-        offset: u64,
-        data_type: DataType,
+        id: BlobId,
+        matrix: usize,
         elements: &mut [f32],
     ) -> Result<(), ExportError> {
-        let read = self.file.seek(SeekFrom::Start(offset)).and_then(|_| match data_type {
+        let blob = self.layout.blob(id);
+        if let Source::Checkpoint { checkpoint, rows } = &mut self.source {
+            return convert_matrix(checkpoint, blob, matrix, elements, rows);
+        }
+        let offset = (matrix * blob.matrix_bytes()) as u64;
+        let count = elements.len();
+        match blob.data_type {
             DataType::Float16 => {
-                let mut bits = vec![0u16; elements.len()];
-                self.file.read_exact(bytemuck::cast_slice_mut(&mut bits))?;
+                let mut bits = vec![0u16; count];
+                self.read_bytes(id, offset, bytemuck::cast_slice_mut(&mut bits))?;
                 bits.reinterpret_cast::<f16>().convert_to_f32_slice(elements);
-                Ok(())
             }
-            _ => self.file.read_exact(bytemuck::cast_slice_mut(elements)),
-        });
-        read.map_err(|source| ExportError::Io { action: "read", path: self.path.clone(), source })
+            DataType::Bfloat16 => {
+                let mut bits = vec![0u16; count];
+                self.read_bytes(id, offset, bytemuck::cast_slice_mut(&mut bits))?;
+                bits.reinterpret_cast::<bf16>().convert_to_f32_slice(elements);
+            }
+            DataType::Int8 => {
+                let Some(scales_id) = blob.scales else {
+                    unreachable!("the layout gives every int8 blob its scales");
+                };
+                let (_, columns) = blob.matrix_shape();
+                let (mut quantised, mut scales) = (vec![0i8; count], vec![0f32; columns]);
+                self.read_bytes(id, offset, bytemuck::cast_slice_mut(&mut quantised))?;
+                let first = (matrix * columns * size_of::<f32>()) as u64;
+                self.read_bytes(scales_id, first, bytemuck::cast_slice_mut(&mut scales))?;
+                for (row, quantised) in
+                    elements.chunks_exact_mut(columns).zip(quantised.chunks_exact(columns))
+                {
+                    for ((value, &quantised), scale) in row.iter_mut().zip(quantised).zip(&scales) {
+                        *value = f32::from(quantised) * scale;
+                    }
+                }
+            }
+            _ => self.read_bytes(id, offset, bytemuck::cast_slice_mut(elements))?,
+        }
+        Ok(())
+    }
+
+    fn read_bytes(&mut self, id: BlobId, offset: u64, bytes: &mut [u8]) -> Result<(), ExportError> {
+        let Source::File { file, path, places } = &mut self.source else {
+            unreachable!("a checkpoint is not read by bytes");
+        };
+        let start = SeekFrom::Start(places[id.0].offset + offset);
+        let read = file.seek(start).and_then(|_| file.read_exact(bytes));
+        read.map_err(|source| ExportError::Io { action: "read", path: path.clone(), source })
     }
 }
 

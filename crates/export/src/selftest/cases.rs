@@ -34,6 +34,11 @@ pub(super) struct Case {
 }
 
 impl Case {
+    /// What the file calls it.
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// Whether this case continues from the cache of the one before.
     pub(super) fn continues(&self) -> bool {
         self.continues.is_some()

@@ -4,6 +4,7 @@
 //! weights of one layer in memory and those of the next being read. So the test costs two layers' worth of memory
 //! whatever the size of the model, and a blob written to the wrong place shows as a wrong number.
 
+mod accuracy;
 mod blobs;
 mod cases;
 mod engine;
@@ -14,10 +15,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::ScopedJoinHandle;
 
-use tmoe_model::Config;
+use tmoe_model::{Checkpoint, Config};
 use tmoe_onnx::ExternalRef;
 use tract_onnx::prelude::Tensor;
 
+pub use self::accuracy::{Accuracy, AccuracyRow};
 use self::blobs::BlobReader;
 use self::cases::Case;
 use self::engine::Program;
@@ -29,18 +31,41 @@ use crate::weights::{ProjectionBlobs, WeightLayout};
 /// Values of one case, by the names that the programs use; shared, since weights serve every case.
 type Values = BTreeMap<String, Arc<Tensor>>;
 
-/// Runs all cases and writes inputs and outputs to `path`.
+/// Runs all cases and writes inputs and outputs to `path`. Weights in 8 bits are compared with those of the checkpoint.
 pub(crate) fn write_selftest(
-    config: &Config,
+    checkpoint: &Checkpoint,
     layout: &WeightLayout,
     places: &[ExternalRef],
     weights: &Path,
     options: GraphOptions,
     path: &Path,
     progress: &Progress<'_>,
-) -> Result<(), ExportError> {
-    progress.stage(Stage::SelfTest { total: layout.layers.len() as u64 + 2 });
-    let mut reader = BlobReader::open(weights, layout, places)?;
+) -> Result<Option<Accuracy>, ExportError> {
+    let config = checkpoint.config();
+    let is_quantised = layout.blobs.iter().any(|blob| blob.scales.is_some());
+    let steps = (layout.layers.len() as u64 + 2) * if is_quantised { 2 } else { 1 };
+    progress.stage(Stage::SelfTest { total: steps });
+    let written = compute(config, layout, BlobReader::open(weights, layout, places)?, options, progress)?;
+    let accuracy = match is_quantised {
+        false => None,
+        true => {
+            let reader = BlobReader::of_checkpoint(checkpoint, layout);
+            let exact = compute(config, layout, reader, options, progress)?;
+            Some(accuracy::compare(&exact, &written, config)?)
+        }
+    };
+    cases::write(written, config, options, path)?;
+    Ok(accuracy)
+}
+
+/// Runs all cases with weights from a reader.
+fn compute(
+    config: &Config,
+    layout: &WeightLayout,
+    mut reader: BlobReader<'_>,
+    options: GraphOptions,
+    progress: &Progress<'_>,
+) -> Result<Vec<Case>, ExportError> {
     let mut cases = cases::all(config, options);
 
     let prelude = programs::prelude(config, layout, options)?;
@@ -93,9 +118,8 @@ pub(crate) fn write_selftest(
     for case in &mut cases {
         tail.run(&mut case.values, &weights)?;
     }
-    cases::write(cases, config, options, path)?;
     progress.advance(1);
-    Ok(())
+    Ok(cases)
 }
 
 /// The layer whose program also runs the layer `index`: layers differ in their weights only, but for a trimmed last one.

@@ -45,6 +45,15 @@ impl Weights for InputWeights<'_> {
         let (rows, columns) = blob.matrix_shape();
         g.input::<F32>(blob.name.clone(), [blob.matrices(), rows, columns].map(fixed)).any()
     }
+
+    // Whatever is stored, the programs get float32.
+    fn scale(&self, _: &mut GraphBuilder, _: BlobId) -> Option<AnyValue> {
+        None
+    }
+
+    fn stack_scale(&self, _: &mut GraphBuilder, _: BlobId) -> Option<AnyValue> {
+        None
+    }
 }
 
 fn compile(name: &str, builder: GraphBuilder) -> Result<Program, ExportError> {

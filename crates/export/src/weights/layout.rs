@@ -33,7 +33,12 @@ pub(crate) struct Blob {
     pub(crate) data_type: DataType,
     /// The declared shape: `[n]`, `[in, out]` or `[experts, in, out]`.
     pub(crate) shape: Vec<usize>,
+    /// What fills it; nothing where `scales_of` does.
     pub(crate) blocks: Vec<Block>,
+    /// The int8 blob of whose columns these are the scales: the one before.
+    pub(crate) scales_of: Option<BlobId>,
+    /// The scales of this int8 blob: the one after.
+    pub(crate) scales: Option<BlobId>,
 }
 
 impl Blob {
@@ -158,6 +163,11 @@ impl WeightLayout {
     /// The layout for a model. With [`Positions::Last`] the last layer's queries stand apart.
     pub(crate) fn new(config: &Config, precision: Precision, last_layer: Positions) -> Self {
         let mut planner = Planner { config, matrix_type: matrix_type(precision), blobs: Vec::new() };
+        // Eight bits in the last product would show in every forecast.
+        let head_type = match precision {
+            Precision::Int8 => DataType::Float32,
+            _ => planner.matrix_type,
+        };
         let embed = planner.vector("embed.value", &[TensorName::Embed]);
         let embed_gate = planner.vector("embed.gate", &[TensorName::EmbedGate]);
         let layers = (0..config.layers())
@@ -168,7 +178,7 @@ impl WeightLayout {
             .collect();
         let final_norm = planner.vector("norm", &[TensorName::FinalNorm]);
         let heads: Vec<_> = (0..config.horizon_lengths().len()).map(TensorName::Head).collect();
-        let heads = planner.matrix("heads", planner.matrix_type, &heads);
+        let heads = planner.matrix("heads", head_type, &heads);
         Self { blobs: planner.blobs, embed, embed_gate, layers, final_norm, heads }
     }
 
@@ -183,6 +193,8 @@ fn matrix_type(precision: Precision) -> DataType {
     match precision {
         Precision::Fp32 => DataType::Float32,
         Precision::Fp16 => DataType::Float16,
+        Precision::Bf16 => DataType::Bfloat16,
+        Precision::Int8 => DataType::Int8,
     }
 }
 
@@ -193,9 +205,33 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn push(&mut self, blob: Blob) -> BlobId {
-        self.blobs.push(blob);
-        BlobId(self.blobs.len() - 1)
+    fn push(
+        &mut self,
+        name: String,
+        data_type: DataType,
+        shape: Vec<usize>,
+        blocks: Vec<Block>,
+    ) -> BlobId {
+        let id = BlobId(self.blobs.len());
+        let scales = (data_type == DataType::Int8).then_some(BlobId(id.0 + 1));
+        self.blobs.push(Blob { name, data_type, shape, blocks, scales_of: None, scales });
+        if scales.is_some() {
+            let weight = &self.blobs[id.0];
+            let (_, columns) = weight.matrix_shape();
+            let shape = match weight.shape.len() {
+                3 => vec![weight.matrices(), columns],
+                _ => vec![columns],
+            };
+            self.blobs.push(Blob {
+                name: format!("{}.scale", weight.name),
+                data_type: DataType::Float32,
+                shape,
+                blocks: Vec::new(),
+                scales_of: Some(id),
+                scales: None,
+            });
+        }
+        id
     }
 
     /// Blocks of tensors side by side in one matrix, and that matrix's rows and columns.
@@ -221,13 +257,13 @@ impl Planner<'_> {
     /// A float32 vector: the tensors one after the other.
     fn vector(&mut self, name: impl Into<String>, tensors: &[TensorName]) -> BlobId {
         let (blocks, _, columns) = self.side_by_side(tensors, 0);
-        self.push(Blob { name: name.into(), data_type: DataType::Float32, shape: vec![columns], blocks })
+        self.push(name.into(), DataType::Float32, vec![columns], blocks)
     }
 
     /// One matrix: the tensors side by side.
     fn matrix(&mut self, name: impl Into<String>, data_type: DataType, tensors: &[TensorName]) -> BlobId {
         let (blocks, rows, columns) = self.side_by_side(tensors, 0);
-        self.push(Blob { name: name.into(), data_type, shape: vec![rows, columns], blocks })
+        self.push(name.into(), data_type, vec![rows, columns], blocks)
     }
 
     fn linear(&mut self, name: String, weights: &[TensorName], biases: &[TensorName]) -> LinearBlobs {
@@ -253,7 +289,7 @@ impl Planner<'_> {
             blocks.extend(more);
             shape = vec![experts, rows, columns];
         }
-        self.push(Blob { name, data_type: self.matrix_type, shape, blocks })
+        self.push(name, self.matrix_type, shape, blocks)
     }
 
     fn layer(&mut self, layer: usize, trimmed: bool) -> LayerBlobs {

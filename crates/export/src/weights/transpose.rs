@@ -1,6 +1,6 @@
 //! Checkpoint layout to package layout: `[out, in]` of any float type to columns of `[in, width]`.
 
-use half::f16;
+use half::{bf16, f16};
 use tmoe_model::TensorView;
 
 /// An element type that a blob can be stored in.
@@ -30,6 +30,17 @@ impl Stored for f16 {
     #[inline(always)]
     fn is_finite(self) -> bool {
         f16::is_finite(self)
+    }
+}
+
+impl Stored for bf16 {
+    #[inline(always)]
+    fn from_f32(value: f32) -> Self {
+        bf16::from_f32(value)
+    }
+    #[inline(always)]
+    fn is_finite(self) -> bool {
+        bf16::is_finite(self)
     }
 }
 

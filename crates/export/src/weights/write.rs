@@ -7,12 +7,13 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use half::f16;
+use half::{bf16, f16};
 use tmoe_model::Checkpoint;
 use tmoe_onnx::{DataType, ExternalLayout, ExternalRef, ExternalWriter};
 use tmoe_package::{FileEntry, HashingWriter, files};
 
 use super::layout::{Blob, WeightLayout};
+use super::quantize::quantize_columns;
 use super::transpose::{Columns, Stored, transpose_into};
 use crate::error::ExportError;
 use crate::progress::Progress;
@@ -85,16 +86,13 @@ fn convert_all(
     empty: &Receiver<Vec<u32>>,
     filled: &SyncSender<Result<Matrix, ExportError>>,
 ) {
-    let mut scratch = Vec::new();
+    let mut scratch = Scratch::default();
     for blob in &layout.blobs {
         for index in 0..blob.matrices() {
             // Either channel closes only when the writing side has failed and reports that.
             let Ok(mut words) = empty.recv() else { return };
             words.resize(blob.matrix_bytes().div_ceil(4), 0);
-            let converted = match blob.data_type {
-                DataType::Float16 => convert::<f16>(checkpoint, blob, index, &mut words, &mut scratch),
-                _ => convert::<f32>(checkpoint, blob, index, &mut words, &mut scratch),
-            };
+            let converted = fill(checkpoint, blob, index, &mut words, &mut scratch);
             let failed = converted.is_err();
             let matrix = converted.map(|()| Matrix { words, bytes: blob.matrix_bytes() });
             if filled.send(matrix).is_err() || failed {
@@ -102,6 +100,61 @@ fn convert_all(
             }
         }
     }
+}
+
+/// What is kept from matrix to matrix.
+#[derive(Default)]
+struct Scratch {
+    /// A few rows being transposed.
+    rows: Vec<f32>,
+    /// A float32 matrix on its way to int8.
+    matrix: Vec<u32>,
+    /// Scales of the int8 matrices since the last blob of scales.
+    scales: Vec<f32>,
+}
+
+/// Fills one matrix of a blob.
+fn fill(
+    checkpoint: &Checkpoint,
+    blob: &Blob,
+    index: usize,
+    words: &mut [u32],
+    scratch: &mut Scratch,
+) -> Result<(), ExportError> {
+    if blob.scales_of.is_some() {
+        // A blob of scales follows the matrices whose they are.
+        let scales: &mut [f32] = bytemuck::cast_slice_mut(words);
+        scales.copy_from_slice(&scratch.scales);
+        scratch.scales.clear();
+        return Ok(());
+    }
+    match blob.data_type {
+        DataType::Float16 => convert::<f16>(checkpoint, blob, index, words, &mut scratch.rows),
+        DataType::Bfloat16 => convert::<bf16>(checkpoint, blob, index, words, &mut scratch.rows),
+        DataType::Int8 => {
+            let (rows, columns) = blob.matrix_shape();
+            scratch.matrix.resize(rows * columns, 0);
+            convert::<f32>(checkpoint, blob, index, &mut scratch.matrix, &mut scratch.rows)?;
+            let first = scratch.scales.len();
+            scratch.scales.resize(first + columns, 0.0);
+            let quantised: &mut [i8] = &mut bytemuck::cast_slice_mut(words)[..rows * columns];
+            let matrix = bytemuck::cast_slice(&scratch.matrix);
+            quantize_columns(matrix, quantised, &mut scratch.scales[first..]);
+            Ok(())
+        }
+        _ => convert::<f32>(checkpoint, blob, index, words, &mut scratch.rows),
+    }
+}
+
+/// One matrix of a blob in float32, whatever the blob is stored as.
+pub(crate) fn convert_matrix(
+    checkpoint: &Checkpoint,
+    blob: &Blob,
+    index: usize,
+    matrix: &mut [f32],
+    rows: &mut Vec<f32>,
+) -> Result<(), ExportError> {
+    convert::<f32>(checkpoint, blob, index, bytemuck::cast_slice_mut(matrix), rows)
 }
 
 /// Fills one matrix of a blob from the tensors that belong there.

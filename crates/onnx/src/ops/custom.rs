@@ -17,7 +17,7 @@ impl GraphBuilder {
     /// g.import_opset("tmoe", 1);
     /// let x = g.input::<F32>("x", shape!["tokens", 8]);
     /// let outputs = [(DataType::Float32, shape!["tokens", 16])];
-    /// let outputs = g.custom("tmoe", "Twice", &[x.any()], &[("axis", 1.into())], &outputs);
+    /// let outputs = g.custom("tmoe", "Twice", &[Some(x.any())], &[("axis", 1.into())], &outputs);
     /// let y = outputs[0].typed::<F32>()?;
     /// assert_eq!(g.shape(y).to_string(), "[tokens, 16]");
     /// # Ok::<(), tmoe_onnx::GraphError>(())
@@ -26,13 +26,13 @@ impl GraphBuilder {
         &mut self,
         domain: &str,
         op_type: &str,
-        inputs: &[AnyValue],
+        inputs: &[Option<AnyValue>],
         attributes: &[(&str, Attribute)],
         outputs: &[(DataType, Shape)],
     ) -> Vec<AnyValue> {
         let mut call = Call::of_domain(domain, op_type);
         for &input in inputs {
-            call = call.input(input);
+            call = call.optional(input);
         }
         for (name, value) in attributes {
             call = call.attribute(name, value.clone());

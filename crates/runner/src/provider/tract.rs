@@ -12,6 +12,8 @@ use tract_onnx::prelude::{
     Tensor as TractTensor, TractResult, TypedFact, TypedRunnableModel,
 };
 
+mod bfloat16;
+
 use super::{Availability, Backend, Generation, GraphContent, Provider};
 use crate::contract::CacheLayout;
 use crate::error::{Error, GraphSource};
@@ -39,7 +41,7 @@ impl TractBackend {
             // tract names the data-dependent sizes itself, and would take the declared names for other sizes.
             let onnx = tract_onnx::onnx().with_ignore_value_info(true);
             let model = match content {
-                GraphContent::File(path) => onnx.model_for_path(path)?,
+                GraphContent::File(path) => bfloat16::model_for_path(&onnx, path)?,
                 GraphContent::Bytes(mut bytes) => onnx.model_for_read(&mut bytes)?,
             };
             let names = PortNames::of(&model)?;

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use clap::ValueEnum;
 use serde_json::json;
-use tmoe_export::{ExportOptions, export};
+use tmoe_export::{Accuracy, AccuracyRow, ExportOptions, Exported, export};
 use tmoe_model::{Checkpoint, resolve};
-use tmoe_package::{Manifest, Positions, Precision};
+use tmoe_package::{Positions, Precision};
 
 use crate::output::print;
 use crate::progress::{Bars, bytes_bar};
@@ -22,7 +22,10 @@ pub(crate) struct Arguments {
     /// Folder of the package to write
     #[arg(short, long, value_name = "PACKAGE")]
     output: PathBuf,
-    /// How weights are stored; fp16 halves the package, computation stays in float32
+    /// How weights are stored; fp16 and bf16 halve the package, int8 quarters it
+    ///
+    /// Norms, router and embedding stay float32, and with int8 the heads. The graph `plugin` multiplies bf16 and int8 weights as
+    /// they are (int8 with activations quantised per token), the others convert weights to float32 when they are loaded.
     #[arg(long, value_enum, default_value_t = PrecisionArgument::Fp32)]
     precision: PrecisionArgument,
     /// Where predictions are computed: at the last position (fastest), or at all of them
@@ -43,6 +46,8 @@ pub(crate) struct Arguments {
 enum PrecisionArgument {
     Fp32,
     Fp16,
+    Bf16,
+    Int8,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -72,6 +77,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         precision: match arguments.precision {
             PrecisionArgument::Fp32 => Precision::Fp32,
             PrecisionArgument::Fp16 => Precision::Fp16,
+            PrecisionArgument::Bf16 => Precision::Bf16,
+            PrecisionArgument::Int8 => Precision::Int8,
         },
         positions: match arguments.positions {
             PositionsArgument::Last => Positions::Last,
@@ -86,7 +93,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     print(&report(arguments, &result?, begin.elapsed().as_secs_f64()))
 }
 
-fn report(arguments: &Arguments, manifest: &Manifest, seconds: f64) -> String {
+fn report(arguments: &Arguments, exported: &Exported, seconds: f64) -> String {
+    let Exported { manifest, accuracy } = exported;
     let bytes: u64 = manifest.files.values().map(|file| file.bytes).sum();
     if arguments.json {
         let report = json!({
@@ -95,15 +103,43 @@ fn report(arguments: &Arguments, manifest: &Manifest, seconds: f64) -> String {
             "precision": manifest.precision,
             "bytes": bytes,
             "seconds": seconds,
+            "accuracy": accuracy.as_ref().map(|accuracy| {
+                let row = |row: &AccuracyRow| json!({
+                    "case": row.case, "output": row.output, "relative_error": row.relative_error,
+                });
+                accuracy.rows.iter().map(row).collect::<Vec<_>>()
+            }),
         });
         format!("{report}\n")
     } else {
-        format!(
+        let mut text = format!(
             "{}: {:.1} million parameters, {}, {:.1} MB, in {seconds:.2} s\n",
             arguments.output.display(),
             manifest.model.parameter_count() as f64 / 1e6,
             manifest.precision,
             bytes as f64 / 1e6,
-        )
+        );
+        if let Some(accuracy) = accuracy {
+            text += &accuracy_text(accuracy);
+        }
+        text
     }
+}
+
+/// What 8-bit weights change, by horizon head: the worst of the self-test's cases.
+fn accuracy_text(accuracy: &Accuracy) -> String {
+    let mut worst: Vec<&AccuracyRow> = Vec::new();
+    for row in &accuracy.rows {
+        match worst.iter_mut().find(|other| other.output == row.output) {
+            Some(other) if other.relative_error < row.relative_error => *other = row,
+            Some(_) => {}
+            None => worst.push(row),
+        }
+    }
+    let mut text = "int8 weights against the checkpoint's, on the self-test (rms of the difference over rms of the forecast):\n"
+        .to_owned();
+    for row in worst {
+        text += &format!("  {:<16} {:.2} %  ({})\n", row.output, row.relative_error * 100.0, row.case);
+    }
+    text + "The graph `plugin` also quantises activations; `tmoe verify` shows what that adds.\n"
 }
