@@ -28,8 +28,11 @@ impl Report {
 
     /// Adds the error of a case. Of a suite, the one that comes closest to its limit is kept.
     pub fn add(&self, suite: &'static str, subject: Subject, checkpoint: &str, case: &Case, error: f64) {
-        let new =
-            Worst { error, limit: case.tolerance_on(subject).limit(), case: format!("{checkpoint}/{}", case.path()) };
+        let new = Worst {
+            error,
+            limit: case.tolerance_on(subject).limit(),
+            case: format!("{checkpoint}/{}", case.path()),
+        };
         let mut worst = self.worst.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = worst.entry((suite, subject.to_string())).or_insert_with(|| new.clone());
         if new.error * kept.limit > kept.error * new.limit {

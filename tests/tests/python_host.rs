@@ -20,7 +20,8 @@ fn main() -> ExitCode {
 }
 
 fn trial(packages: &Arc<Packages>, golden: Golden) -> Trial {
-    let name = format!("{}: plain onnxruntime runs the plugin graph with the operator library", golden.name());
+    let name =
+        format!("{}: plain onnxruntime runs the plugin graph with the operator library", golden.name());
     let values = NEEDED.map(|variable| env::var_os(variable).filter(|value| !value.is_empty()));
     let [Some(python), Some(library)] = values else {
         let reason = format!("{} are not set", NEEDED.join(" and "));

@@ -22,6 +22,7 @@ struct Arguments {
 enum Command {
     Forecast(commands::forecast::Arguments),
     Run(commands::run::Arguments),
+    Evaluate(commands::evaluate::Arguments),
     Verify(commands::verify::Arguments),
     Bench(commands::bench::Arguments),
     Providers(commands::providers::Arguments),
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Forecast(arguments) => commands::forecast::run(&arguments),
         Command::Run(arguments) => commands::run::run(&arguments),
+        Command::Evaluate(arguments) => commands::evaluate::run(&arguments),
         Command::Verify(arguments) => commands::verify::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Providers(arguments) => commands::providers::run(&arguments),

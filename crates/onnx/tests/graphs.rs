@@ -342,8 +342,13 @@ fn custom_operators_keep_their_attributes_and_import_their_domain() {
         ("sizes", vec![1_i64, 2].into()),
         ("names", Attribute::Strings(vec!["a".into()])),
     ];
-    let y =
-        g.custom("tmoe", "SparseMoe", &[Some(x.any())], &attributes, &[(DataType::Float32, shape!["tokens", 4])]);
+    let y = g.custom(
+        "tmoe",
+        "SparseMoe",
+        &[Some(x.any())],
+        &attributes,
+        &[(DataType::Float32, shape!["tokens", 4])],
+    );
     let z = g.custom("ai.onnx", "Softsign", &[Some(y[0])], &[], &[(DataType::Float32, shape!["tokens", 4])]);
     g.output("z", z[0]);
     let model = finish(g);

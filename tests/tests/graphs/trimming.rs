@@ -21,10 +21,7 @@ pub(crate) fn positions(exported: &Exported) {
                 assert_eq!(shape("self_attn/q_proj"), format!("float [batch, 1, {hidden}]"));
                 assert_eq!(shape("self_attn/kv_proj"), format!("float [batch, sequence, {kv}]"));
             } else {
-                assert_eq!(
-                    shape("self_attn/qkv_proj"),
-                    format!("float [batch, sequence, {}]", hidden + kv)
-                );
+                assert_eq!(shape("self_attn/qkv_proj"), format!("float [batch, sequence, {}]", hidden + kv));
             }
             assert_eq!(shape("self_attn/o_proj"), format!("float [batch, {points}, {hidden}]"));
             assert_eq!(feed_forward_points(exported, graph, layer), points, "{} {path}", graph.op_set);

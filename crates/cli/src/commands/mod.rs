@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod bench;
+pub(crate) mod evaluate;
 pub(crate) mod forecast;
 pub(crate) mod providers;
 pub(crate) mod run;

@@ -51,12 +51,7 @@ pub(crate) fn linear(
     })
 }
 
-fn custom(
-    g: &mut GraphBuilder,
-    x: Tensor,
-    inputs: &[Option<AnyValue>],
-    weight: AnyValue,
-) -> Tensor {
+fn custom(g: &mut GraphBuilder, x: Tensor, inputs: &[Option<AnyValue>], weight: AnyValue) -> Tensor {
     let width = g.shape(weight).clone()[1].clone();
     let shape = g.shape(x).clone();
     let mut dims: Vec<_> = (0..shape.rank()).map(|axis| shape[axis].clone()).collect();

@@ -6,8 +6,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use half::{bf16, f16};
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
+use half::{bf16, f16};
 use tmoe_model::Checkpoint;
 use tmoe_onnx::{DataType, ExternalRef};
 use tract_onnx::prelude::Tensor;
@@ -84,12 +84,7 @@ impl<'a> BlobReader<'a> {
     }
 
     /// Reads one matrix, or vector, of a blob.
-    fn read_elements(
-        &mut self,
-        id: BlobId,
-        matrix: usize,
-        elements: &mut [f32],
-    ) -> Result<(), ExportError> {
+    fn read_elements(&mut self, id: BlobId, matrix: usize, elements: &mut [f32]) -> Result<(), ExportError> {
         let blob = self.layout.blob(id);
         if let Source::Checkpoint { checkpoint, rows } = &mut self.source {
             return convert_matrix(checkpoint, blob, matrix, elements, rows);

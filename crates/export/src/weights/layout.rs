@@ -205,13 +205,7 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn push(
-        &mut self,
-        name: String,
-        data_type: DataType,
-        shape: Vec<usize>,
-        blocks: Vec<Block>,
-    ) -> BlobId {
+    fn push(&mut self, name: String, data_type: DataType, shape: Vec<usize>, blocks: Vec<Block>) -> BlobId {
         let id = BlobId(self.blobs.len());
         let scales = (data_type == DataType::Int8).then_some(BlobId(id.0 + 1));
         self.blobs.push(Blob { name, data_type, shape, blocks, scales_of: None, scales });

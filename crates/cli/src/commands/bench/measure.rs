@@ -6,6 +6,7 @@ use ndarray::{Array2, Array3};
 use serde::Serialize;
 use tmoe_runner::{Forecaster, OpSet, Provider, ProviderOptions, Session};
 
+use super::memory;
 use super::roofline::{Roofline, RooflineModels};
 use super::shapes::PassShapes;
 use super::{Arguments, Pass};
@@ -76,6 +77,10 @@ pub(super) struct Measured {
     pub(super) prefill: MeasuredPass,
     pub(super) decode: MeasuredPass,
     pub(super) forecast: Timings,
+    /// Bytes held with the session open.
+    pub(super) loaded_memory: Option<u64>,
+    /// Bytes held beyond those during the passes.
+    pub(super) pass_memory: Option<u64>,
 }
 
 impl Measured {
@@ -90,6 +95,11 @@ impl Measured {
         let room = manifest.model.max_positions() - context;
         let step = manifest.horizons.last().copied().unwrap_or(1).min(room);
         let (provider, graph, threads) = (session.provider(), session.graph(), session.threads());
+        // Before the models of the roofline take memory of their own.
+        let loaded_memory = memory::reset_peak().then(memory::current).flatten();
+        passes(&session, batch, context, step)?;
+        let peak = memory::peak();
+        let pass_memory = peak.zip(loaded_memory).map(|(peak, loaded)| peak.saturating_sub(loaded));
         let load = |points, past| {
             RooflineModels::load(PassShapes::new(manifest, batch, points, past), provider, options)
         };
@@ -109,7 +119,7 @@ impl Measured {
             }
         }
         let forecast = forecasts(arguments, session)?;
-        Ok(Self { provider, graph, threads, prefill, decode, forecast })
+        Ok(Self { provider, graph, threads, prefill, decode, forecast, loaded_memory, pass_memory })
     }
 }
 

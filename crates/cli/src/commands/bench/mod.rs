@@ -68,8 +68,10 @@ struct Report {
     /// A forecast of `horizon` points, normalisation and all.
     forecast: Timings,
     forecast_points_per_second: f64,
-    /// Bytes; none where the system does not say.
-    peak_memory: Option<u64>,
+    /// Bytes that the process held when the session was open; none where the system does not say.
+    loaded_memory: Option<u64>,
+    /// Bytes beyond those at the most, during a prefill and a decode.
+    pass_memory: Option<u64>,
 }
 
 /// One kind of pass.
@@ -133,7 +135,8 @@ fn report(arguments: &Arguments, load_seconds: f64, measured: Measured) -> Repor
         forecast: measured.forecast,
         prefill: measured.prefill.into_pass(arguments.batch),
         decode: measured.decode.into_pass(arguments.batch),
-        peak_memory: memory::peak(),
+        loaded_memory: measured.loaded_memory,
+        pass_memory: measured.pass_memory,
     }
 }
 
@@ -166,8 +169,13 @@ fn for_people(report: &Report) -> String {
     ];
     let header = ["", "median", "minimum", "points/s", "matrix products", "GFLOP/s", "roofline ratio"];
     text += &table(&header, &rows);
-    if let Some(bytes) = report.peak_memory {
-        text += &format!("peak memory {:.0} MB\n", bytes as f64 / 1e6);
+    if let (Some(loaded), Some(pass)) = (report.loaded_memory, report.pass_memory) {
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        text += &format!(
+            "memory {:.0} MB when loaded, {:.0} MB more during the passes\n",
+            megabytes(loaded),
+            megabytes(pass)
+        );
     }
     text
 }

@@ -58,7 +58,9 @@ fn widen(tensor: &mut TensorProto, folder: &Path) -> TractResult<()> {
 fn read_external(tensor: &TensorProto, folder: &Path) -> TractResult<Vec<u8>> {
     let entry = |key: &str| {
         let found = tensor.external_data.iter().find(|entry| entry.key == key);
-        found.map(|entry| entry.value.as_str()).ok_or_else(|| anyhow!("`{}` does not say its {key}", tensor.name))
+        found
+            .map(|entry| entry.value.as_str())
+            .ok_or_else(|| anyhow!("`{}` does not say its {key}", tensor.name))
     };
     let location = entry("location")?;
     let number = |key| -> TractResult<u64> {
