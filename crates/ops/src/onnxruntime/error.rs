@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::api::NEEDED_VERSION;
 use crate::schema::{ElementType, SchemaError};
 
 /// Why a node cannot be created or run.
@@ -30,6 +31,9 @@ pub(super) enum OperatorError {
         /// Its type.
         found: ElementType,
     },
+    /// The host's ONNX Runtime lacks functions that are needed.
+    #[error("the operators of tmoe need ONNX Runtime 1.{NEEDED_VERSION} or newer")]
+    TooOld,
     /// ONNX Runtime refused a call.
     #[error("{0}")]
     Runtime(String),

@@ -18,7 +18,6 @@ mod info;
 mod kernels;
 mod operator;
 
-use std::ptr;
 use std::sync::OnceLock;
 
 use ort_sys::{OrtApi, OrtApiBase, OrtCustomOpDomain, OrtSessionOptions, OrtStatusPtr};
@@ -40,8 +39,10 @@ pub unsafe extern "system" fn RegisterCustomOps(
     // SAFETY: the caller's.
     let api = unsafe { ((*base).GetApi)(NEEDED_VERSION) };
     if api.is_null() {
-        // Without a table there is no status to return; ONNX Runtime has printed that it has no such version.
-        return OrtStatusPtr(ptr::null_mut());
+        // The first version of the table can at least say why.
+        // SAFETY: the caller's; that version is in every library.
+        let oldest = unsafe { Api::new(((*base).GetApi)(1)) };
+        return oldest.status(Err(OperatorError::TooOld));
     }
     // SAFETY: the table is ONNX Runtime's own and static; `options` are the caller's.
     unsafe {

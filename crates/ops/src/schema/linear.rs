@@ -33,6 +33,7 @@ pub static LINEAR: Operator = Operator {
 
 fn infer(node: &Node<'_>) -> Result<Vec<Argument>, SchemaError> {
     let [input, output]: [Dimension; 2] = node.shape("weight", "[in, out]")?;
+    node.require(input.fixed() != Some(0), "weight", || "[in, out] with in of at least 1".to_owned())?;
     if node.input("bias").is_some() {
         let [bias]: [Dimension; 1] = node.shape("bias", "[out]")?;
         node.require(bias.may_equal(&output), "bias", || format!("[out] with out = {output}"))?;

@@ -85,6 +85,8 @@ fn infer(node: &Node<'_>) -> Result<Vec<Argument>, SchemaError> {
     let experts = gate_up[0].or(&down[0]);
     let hidden = gate_up[1].or(&down[2]);
 
+    let has_size = gate_up.iter().chain(&down).all(|size| size.fixed() != Some(0));
+    node.require(has_size, "gate_up", || "[experts, hidden, 2 x ffn] with sizes of at least 1".to_owned())?;
     let halves = match (gate_up[2].fixed(), down[1].fixed()) {
         (Some(both), Some(ffn)) => both.checked_div(2) == Some(ffn) && both % 2 == 0,
         (Some(both), None) => both % 2 == 0,

@@ -4,15 +4,14 @@ use super::super::context::Context;
 use super::super::error::OperatorError;
 use super::super::info::Info;
 use super::super::operator::Kernel;
-use super::{elements, required, weights};
+use super::{elements, required, shape_error, weights};
 use crate::cpu::{Linear, Parallel};
-use crate::schema::{Argument, Attributes, LINEAR};
+use crate::schema::LINEAR;
 
 pub(in crate::onnxruntime) struct LinearKernel {
     linear: Linear,
     input: usize,
     output: usize,
-    weight: Argument,
 }
 
 const X: usize = 0;
@@ -26,12 +25,7 @@ impl Kernel for LinearKernel {
             unreachable!("the schema has checked the axes of weight");
         };
         let bias = bias.map(|bias| bias.elements().unwrap_or_default());
-        Ok(Self {
-            linear: Linear::new(input, output, weight, bias),
-            input,
-            output,
-            weight: tensor.argument(),
-        })
+        Ok(Self { linear: Linear::new(input, output, weight, bias), input, output })
     }
 
     fn compute(&self, context: &Context<'_>) -> Result<(), OperatorError> {
@@ -40,13 +34,9 @@ impl Kernel for LinearKernel {
         let mut shape = x.shape().to_vec();
         match shape.last_mut() {
             Some(last) if *last == self.input => *last = self.output,
-            _ => {
-                let inputs = [Some(x.argument()), Some(self.weight.clone())];
-                LINEAR.infer(&Attributes::default(), &inputs)?;
-                unreachable!("the schema refuses what does not fit");
-            }
+            _ => return Err(shape_error(&LINEAR, X, &x, format!("[.., in] with in = {}", self.input))),
         }
-        let rows = values.len() / self.input.max(1);
+        let rows = values.len() / self.input;
         let (y, y_len) = context.output(0, &shape)?;
         if y_len == 0 {
             return Ok(());

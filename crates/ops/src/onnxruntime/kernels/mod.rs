@@ -40,6 +40,21 @@ fn elements<'a, T: super::context::Element>(
     })
 }
 
+/// An input of a run whose shape does not fit.
+fn shape_error(
+    schema: &'static Operator,
+    index: usize,
+    tensor: &Tensor<'_>,
+    expected: String,
+) -> OperatorError {
+    OperatorError::Schema(SchemaError::Shape {
+        operator: schema.name,
+        input: schema.inputs[index].name,
+        expected,
+        found: format!("{:?}", tensor.shape()),
+    })
+}
+
 /// A weight input that must be given, with the scale that int8 comes with.
 fn weights<'a>(
     info: &'a Info,

@@ -4,16 +4,14 @@ use super::super::context::Context;
 use super::super::error::OperatorError;
 use super::super::info::Info;
 use super::super::operator::Kernel;
-use super::{elements, required, weights};
+use super::{elements, required, shape_error, weights};
 use crate::cpu::{Parallel, SparseMoe, SparseMoeShape};
-use crate::schema::{Attributes, SPARSE_MOE, SparseMoeAttributes};
+use crate::schema::{SPARSE_MOE, SparseMoeAttributes};
 
 pub(in crate::onnxruntime) struct SparseMoeKernel {
     moe: SparseMoe,
     experts: usize,
     hidden: usize,
-    attributes: Attributes,
-    weight_arguments: [crate::schema::Argument; 2],
 }
 
 const X: usize = 0;
@@ -23,35 +21,32 @@ impl Kernel for SparseMoeKernel {
     fn create(info: &Info) -> Result<Self, OperatorError> {
         let attributes = info.check()?;
         let (gate_up, gate_up_tensor) = weights(info, &SPARSE_MOE, "gate_up", "gate_up_scale")?;
-        let (down, down_tensor) = weights(info, &SPARSE_MOE, "down", "down_scale")?;
+        let (down, _) = weights(info, &SPARSE_MOE, "down", "down_scale")?;
         let &[experts, hidden, both] = gate_up_tensor.shape() else {
             unreachable!("the schema has checked the axes of gate_up");
         };
         let SparseMoeAttributes { top_k, activation, normalize_top_k } =
             SparseMoeAttributes::read(&attributes)?;
         let shape = SparseMoeShape { experts, hidden, ffn: both / 2, top_k, activation, normalize_top_k };
-        Ok(Self {
-            moe: SparseMoe::new(shape, gate_up, down),
-            experts,
-            hidden,
-            attributes,
-            weight_arguments: [gate_up_tensor.argument(), down_tensor.argument()],
-        })
+        Ok(Self { moe: SparseMoe::new(shape, gate_up, down), experts, hidden })
     }
 
     fn compute(&self, context: &Context<'_>) -> Result<(), OperatorError> {
         let x = required(context, &SPARSE_MOE, X)?;
         let logits = required(context, &SPARSE_MOE, ROUTER_LOGITS)?;
         let (values, scores) = (elements(x, &SPARSE_MOE, X)?, elements(logits, &SPARSE_MOE, ROUTER_LOGITS)?);
-        let tokens = values.len() / self.hidden.max(1);
-        if x.shape().last() != Some(&self.hidden)
-            || logits.shape().last() != Some(&self.experts)
-            || scores.len() != tokens * self.experts
-        {
-            let [gate_up, down] = self.weight_arguments.clone();
-            let inputs = [x.argument(), logits.argument(), gate_up, down].map(Some);
-            SPARSE_MOE.infer(&self.attributes, &inputs)?;
-            unreachable!("the schema refuses what does not fit");
+        if x.shape().last() != Some(&self.hidden) {
+            return Err(shape_error(
+                &SPARSE_MOE,
+                X,
+                &x,
+                format!("[.., hidden] with hidden = {}", self.hidden),
+            ));
+        }
+        let tokens = values.len() / self.hidden;
+        if logits.shape().last() != Some(&self.experts) || scores.len() != tokens * self.experts {
+            let expected = format!("[.., experts] with experts = {} and {tokens} rows as x", self.experts);
+            return Err(shape_error(&SPARSE_MOE, ROUTER_LOGITS, &logits, expected));
         }
         let (y, y_len) = context.output(0, x.shape())?;
         if y_len == 0 {
