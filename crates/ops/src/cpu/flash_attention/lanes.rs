@@ -18,11 +18,10 @@
 use std::mem::MaybeUninit;
 
 use super::MAX_HEAD_DIM;
-use super::exp2::exp2;
 use super::points::assert_rows;
 use super::task::{Pass, Sink, Task};
 use super::transpose::{Transpose, transpose_tall, transpose_wide};
-use crate::cpu::simd::Simd;
+use crate::cpu::simd::{Simd, exp2};
 
 /// Vectors of queries in a task, at most.
 const MAX_VECTORS: usize = 2;

@@ -15,7 +15,6 @@
 
 mod append;
 mod disjoint;
-mod exp2;
 mod lanes;
 mod points;
 mod rows;

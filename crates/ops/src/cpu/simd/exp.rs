@@ -6,7 +6,7 @@ use super::Simd;
 ///
 /// `x = n ln 2 + r`, `|r| <= ln 2 / 2`; ln 2 in two parts (Cody and Waite 1980), and `e^r` by a polynomial of degree 6.
 #[inline(always)]
-pub(crate) fn exp<S: Simd>(simd: S, x: S::F32) -> S::F32 {
+fn exp<S: Simd>(simd: S, x: S::F32) -> S::F32 {
     const LOWEST: f32 = -87.336_54;
     const HIGHEST: f32 = 88.376_26;
     const LN_2_HIGH: f32 = 0.693_359_4;

@@ -20,12 +20,14 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod exp;
+mod exp2;
 mod level;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
 
-pub(crate) use self::exp::{exp, sigmoid};
+pub(crate) use self::exp::sigmoid;
+pub(crate) use self::exp2::exp2;
 pub(crate) use self::level::Level;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use self::neon::Neon;
@@ -62,7 +64,8 @@ pub(crate) trait Simd: Copy {
     fn mul_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
     /// To the nearest integer, ties to even; for absolute values below 2^22.
     fn round(self, a: Self::F32) -> Self::F32;
-    /// `2^n` of integral elements between -126 and 127.
+    /// `2^n` of integral elements between -127 and 127, where `2^-127`, which is not a normal number, is exactly 0. Of
+    /// NaN some number, never a fault.
     fn exp2_integer(self, n: Self::F32) -> Self::F32;
     /// `LANES` bfloat16 (their bits) as float32.
     ///

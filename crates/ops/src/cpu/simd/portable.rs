@@ -68,7 +68,7 @@ impl Simd for Portable {
     }
     #[inline(always)]
     fn exp2_integer(self, n: [f32; LANES]) -> [f32; LANES] {
-        n.map(|n| f32::from_bits(((n as i32 + 127) as u32) << 23))
+        n.map(|n| f32::from_bits(((n as i32).wrapping_add(127) as u32) << 23))
     }
     #[inline(always)]
     unsafe fn load_bf16(self, from: *const u16) -> [f32; LANES] {
