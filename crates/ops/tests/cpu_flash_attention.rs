@@ -205,6 +205,40 @@ proptest! {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_not_a_number_in_the_future_changes_no_bit_of_what_was_before(
+        mut case in case(60, 130), chosen in any::<prop::sample::Index>(), seed in any::<u64>(), way in way()
+    ) {
+        prop_assume!(case.sequence > 0 && case.batch > 0);
+        let (total, first) = (case.past + case.sequence, chosen.index(case.sequence));
+        let before = run(&case, way).y;
+        let mut numbers = Numbers(seed);
+        let row = case.kv_heads * case.head_dim;
+        for series in 0..case.batch {
+            for point in first..case.sequence {
+                case.mask[series * total + case.past + point] = 1;
+                for at in (series * case.sequence + point) * row..(series * case.sequence + point + 1) * row {
+                    let odd = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1.0];
+                    case.k[at] = odd[(numbers.unit().abs() * 4.0) as usize % 4];
+                    case.v[at] = odd[(numbers.unit().abs() * 4.0) as usize % 4];
+                }
+            }
+        }
+        let after = run(&case, way).y;
+        let row = case.heads * case.head_dim;
+        let skipped = case.sequence - case.queries;
+        for series in 0..case.batch {
+            let unchanged = first.saturating_sub(skipped) * row;
+            let rows = series * case.queries * row..series * case.queries * row + unchanged;
+            let bits = |y: &[f32]| y[rows.clone()].iter().map(|y| y.to_bits()).collect::<Vec<_>>();
+            prop_assert_eq!(bits(&before), bits(&after));
+        }
+    }
+}
+
+proptest! {
     #![proptest_config(ProptestConfig { cases: 10, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]

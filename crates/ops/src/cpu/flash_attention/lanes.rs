@@ -18,11 +18,10 @@
 use std::mem::MaybeUninit;
 
 use super::MAX_HEAD_DIM;
-use super::exp2::exp2;
 use super::points::assert_rows;
 use super::task::{Pass, Sink, Task};
 use super::transpose::{Transpose, transpose_tall, transpose_wide};
-use crate::cpu::simd::Simd;
+use crate::cpu::simd::{Simd, exp2};
 
 /// Vectors of queries in a task, at most.
 const MAX_VECTORS: usize = 2;
@@ -148,6 +147,14 @@ fn attend_vectors<S: Transpose, const STEP: usize, const VECTORS: usize>(
                     sum[v] = simd.add(sum[v], weight);
                 }
             }
+            if !all_finite(values, &index[clear.min(index.len())..], head_dim) {
+                let mut seen = limits;
+                for limit in &mut seen {
+                    *limit = limit.saturating_sub(start);
+                }
+                weigh_seen::<S, VECTORS>(simd, p, values.as_ptr(), index, head_dim, o, shrink, &seen);
+                continue;
+            }
             let mut element = 0;
             while element < head_dim {
                 let (values, o) = (values.as_ptr().add(element), o.add(element * width));
@@ -226,6 +233,61 @@ fn hide<S: Simd, const VECTORS: usize>(
         let bound = unsafe { simd.load(bounds.as_ptr().add(v * S::LANES)) };
         // In this order a score that is not a number gives way to the bound.
         *score = simd.min(*score, bound);
+    }
+}
+
+/// Whether the rows of `values` that `index` names are finite.
+#[inline(always)]
+fn all_finite(values: &[f32], index: &[u32], head_dim: usize) -> bool {
+    let mut largest = 0;
+    for &row in index {
+        for value in &values[row as usize * head_dim..][..head_dim] {
+            // As integers, absolute values are in the order of the numbers, infinity and NaN above them.
+            largest = largest.max(value.to_bits() & 0x7fff_ffff);
+        }
+    }
+    largest < f32::INFINITY.to_bits()
+}
+
+/// As [`weigh`] for all elements, where a key counts only for the lanes that attend to it: of a block of `index`, the
+/// first `seen` ones. Elsewhere a weight of zero does for that, but zero times infinity is no number.
+///
+/// # Safety
+///
+/// `p` is `[keys, VECTORS x LANES]` with a row for each of `index`, which names rows of `head_dim` in `values`; `o` is
+/// `[head_dim, VECTORS x LANES]`.
+#[expect(clippy::too_many_arguments, reason = "as few as `weigh`, and which keys are seen")]
+#[inline(always)]
+unsafe fn weigh_seen<S: Simd, const VECTORS: usize>(
+    simd: S,
+    p: *const f32,
+    values: *const f32,
+    index: &[u32],
+    head_dim: usize,
+    o: *mut f32,
+    shrink: [S::F32; VECTORS],
+    seen: &[usize; MAX_WIDTH],
+) {
+    for element in 0..head_dim {
+        for v in 0..VECTORS {
+            // SAFETY: the caller's promises; all vectors of lanes fit in `value`.
+            unsafe {
+                let o = o.add((element * VECTORS + v) * S::LANES);
+                let mut sum = simd.mul(shrink[v], simd.load(o));
+                for (key, &row) in index.iter().enumerate() {
+                    let found = *values.add(row as usize * head_dim + element);
+                    let mut value = [0.0; 16];
+                    for lane in 0..S::LANES {
+                        if key < seen[v * S::LANES + lane] {
+                            value[lane] = found;
+                        }
+                    }
+                    let weight = simd.load(p.add((key * VECTORS + v) * S::LANES));
+                    sum = simd.mul_add(weight, simd.load(value.as_ptr()), sum);
+                }
+                simd.store(o, sum);
+            }
+        }
     }
 }
 

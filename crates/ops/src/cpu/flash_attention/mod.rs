@@ -15,7 +15,6 @@
 
 mod append;
 mod disjoint;
-mod exp2;
 mod lanes;
 mod points;
 mod rows;
@@ -146,8 +145,8 @@ impl FlashAttention {
     }
 
     /// Attends: query at point `i` to the real points `j <= past + i`, `softmax(scale x q . k) v`, with `q` and `k`
-    /// rotated by their position, the running count of real points less one. Points that the mask hides have no
-    /// influence, whatever is there. Results do not depend on the number of threads.
+    /// rotated by their position, the running count of real points less one. Points that the mask hides, and those
+    /// after a query, have no influence, not even if they hold infinities or NaN. Results do not depend on the number of threads.
     ///
     /// # Panics
     ///

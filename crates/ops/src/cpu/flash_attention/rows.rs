@@ -9,11 +9,10 @@
 use std::mem::MaybeUninit;
 
 use super::MAX_HEAD_DIM;
-use super::exp2::exp2;
 use super::points::assert_rows;
 use super::task::{Pass, Sink, Task};
 use super::transpose::Transpose;
-use crate::cpu::simd::Simd;
+use crate::cpu::simd::{Simd, exp2};
 
 /// Lanes of a task, at most.
 const MAX_ROWS: usize = 8;

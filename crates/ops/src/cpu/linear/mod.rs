@@ -4,8 +4,9 @@
 mod tests;
 
 use super::Parallel;
-use super::matmul::{BLOCK_ROWS, Finish, Inputs, Output, Panels, Product, Rows, Weights, part, parts};
-use super::simd::Level;
+use super::matmul::{
+    BLOCK_ROWS, Finish, Inputs, Instructions, Output, Panels, Product, Rows, Weights, part, parts,
+};
 
 /// A linear layer: `y = x weight + bias`.
 ///
@@ -22,11 +23,11 @@ impl Linear {
     ///
     /// If weight or bias is not of that size.
     pub fn new(input: usize, output: usize, weight: Weights<'_>, bias: Option<&[f32]>) -> Self {
-        Self::for_level(Level::best(), input, output, weight, bias)
+        Self::with(Instructions::best(), input, output, weight, bias)
     }
 
-    pub(crate) fn for_level(
-        level: Level,
+    fn with(
+        instructions: Instructions,
         input: usize,
         output: usize,
         weight: Weights<'_>,
@@ -35,7 +36,7 @@ impl Linear {
         if let Some(bias) = bias {
             assert_eq!(bias.len(), output, "elements of the bias");
         }
-        let panels = Panels::pack(level, weight, 1, input, output, false);
+        let panels = Panels::pack(instructions, weight, 1, input, output, false);
         Self { panels, bias: bias.map(<[f32]>::to_vec) }
     }
 

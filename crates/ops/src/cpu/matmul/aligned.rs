@@ -12,8 +12,6 @@ pub(crate) unsafe trait Plain: Copy {}
 // SAFETY: numbers.
 unsafe impl Plain for f32 {}
 // SAFETY: numbers.
-unsafe impl Plain for u16 {}
-// SAFETY: numbers.
 unsafe impl Plain for i8 {}
 // SAFETY: numbers.
 unsafe impl Plain for i32 {}

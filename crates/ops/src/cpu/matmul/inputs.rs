@@ -1,4 +1,4 @@
-//! The rows that are multiplied: as they are, or quantised.
+//! The rows that are multiplied: as they are, rounded, or quantised.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use super::panels::Panels;
 use crate::cpu::Parallel;
 
-/// Rows that are quantised by one task.
+/// Rows that are converted by one task.
 const BLOCK: usize = 64;
 
 /// All rows of the matrix.
@@ -15,14 +15,14 @@ const BLOCK: usize = 64;
 pub(crate) enum Inputs<'a> {
     /// [.., depth].
     Float(&'a [f32]),
-    /// For int8 weights: [.., words] of [`Panels::quantize`], and [..] scales.
-    Quantized(&'a [u32], &'a [f32]),
+    /// [.., row_words] of [`Panels::convert`].
+    Words(&'a [u32]),
 }
 
 impl<'a> Inputs<'a> {
     /// How many words of scratch memory [`Inputs::new`] takes.
     pub(crate) fn scratch_len(panels: &Panels, rows: usize) -> usize {
-        if panels.quantizes() { rows * (panels.words() + 1) } else { 0 }
+        rows * panels.row_words()
     }
 
     /// The rows of `x`, [rows, depth], as the panels need them.
@@ -33,39 +33,32 @@ impl<'a> Inputs<'a> {
         scratch: &'a mut [f32],
         parallel: &dyn Parallel,
     ) -> Self {
-        if !panels.quantizes() {
+        if !panels.converts() {
             return Self::Float(x);
         }
-        let (scales, words) = scratch.split_at_mut(rows);
-        let words = &mut as_words(words)[..rows * panels.words()];
+        let words = &mut as_words(scratch)[..rows * panels.row_words()];
         if rows <= BLOCK || parallel.threads().get() == 1 {
-            panels.quantize(x, words, scales);
+            panels.convert(x, words);
         } else {
             // Each block is taken by the one task that fills it.
-            let size = BLOCK * panels.words().max(1);
-            let blocks: Vec<_> = words
-                .chunks_mut(size)
-                .zip(scales.chunks_mut(BLOCK))
-                .map(|block| Mutex::new(Some(block)))
-                .collect();
+            let size = BLOCK * panels.row_words().max(1);
+            let blocks: Vec<_> = words.chunks_mut(size).map(|block| Mutex::new(Some(block))).collect();
             parallel.for_each(blocks.len(), &|index| {
                 let block = blocks[index].lock().unwrap_or_else(PoisonError::into_inner).take();
-                if let Some((words, scales)) = block {
-                    let first = index * BLOCK * panels.depth;
-                    panels.quantize(&x[first..first + scales.len() * panels.depth], words, scales);
+                if let Some(words) = block {
+                    let (first, end) = (index * BLOCK, rows.min((index + 1) * BLOCK));
+                    panels.convert(&x[first * panels.depth..end * panels.depth], words);
                 }
             });
         }
-        Self::Quantized(words, scales)
+        Self::Words(words)
     }
 
     /// Rows from `first` on.
     pub(crate) fn from(self, panels: &Panels, first: usize) -> Self {
         match self {
             Self::Float(x) => Self::Float(&x[first * panels.depth..]),
-            Self::Quantized(words, scales) => {
-                Self::Quantized(&words[first * panels.words()..], &scales[first..])
-            }
+            Self::Words(words) => Self::Words(&words[first * panels.row_words()..]),
         }
     }
 }

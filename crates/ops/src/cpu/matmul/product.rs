@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use super::bf16::{self, Pair, pair_tile};
 use super::inputs::Inputs;
-use super::int8::{Dot, Int8Panel, int8_tile, with_dot};
+use super::int8::{self, Int8Panel, int8_tile};
 use super::panels::{Int8, Panels, Values};
 use super::share::part;
 use super::tile::{Ahead, Element, MOST_ELEMENTS, MOST_ROWS, Tiled, panels_at_once, tile};
@@ -102,9 +103,7 @@ impl Product<'_> {
     pub(crate) unsafe fn run(&self) {
         let given = match self.rows.values {
             Inputs::Float(values) => values.len().checked_div(self.panels.depth).unwrap_or(usize::MAX),
-            Inputs::Quantized(words, scales) => {
-                words.len().checked_div(self.panels.words()).unwrap_or(usize::MAX).min(scales.len())
-            }
+            Inputs::Words(words) => words.len().checked_div(self.panels.row_words()).unwrap_or(usize::MAX),
         };
         let within = |chosen: Option<&[u32]>, rows: usize| match chosen {
             Some(chosen) => {
@@ -125,11 +124,14 @@ impl Product<'_> {
         }
         match (&self.panels.values, self.rows.values) {
             (Values::F32(weights), Inputs::Float(x)) => self.float(weights, x),
-            (Values::Bf16(weights), Inputs::Float(x)) => self.float(weights, x),
-            (Values::I8(int8), Inputs::Quantized(words, scales)) => {
-                with_dot!(int8.kind, |simd, dot| self.int8_tiles(simd, dot, int8, words, scales));
+            (Values::Bf16(kind, weights), Inputs::Float(x)) if !kind.rounds() => self.float(weights, x),
+            (Values::Bf16(kind, weights), Inputs::Words(words)) if kind.rounds() => {
+                bf16::with_dot!(*kind, |simd, dot| self.pair_tiles(simd, dot, weights, words));
             }
-            _ => panic!("inputs are quantised if and only if the weights are int8"),
+            (Values::I8(int8), Inputs::Words(words)) => {
+                int8::with_dot!(int8.kind, |simd, dot| self.int8_tiles(simd, dot, int8, words));
+            }
+            _ => panic!("inputs that were not converted for these weights"),
         }
     }
 
@@ -138,35 +140,57 @@ impl Product<'_> {
     }
 
     #[inline(always)]
-    fn int8_tiles<S: Tiled, D: Dot<S>>(&self, simd: S, dot: D, int8: &Int8, words: &[u32], scales: &[f32]) {
-        let groups = self.panels.words();
+    fn pair_tiles<S: Tiled, D: bf16::Dot<S>>(&self, simd: S, dot: D, weights: &[Pair], words: &[u32]) {
+        let pairs = self.panels.row_words();
+        let panel = pairs * 2 * S::LANES;
+        let tiles = self.count.div_ceil(S::ROWS);
+        let mut sums = [0.0; MOST_ELEMENTS];
+        let mut rows = [std::ptr::null(); MOST_ROWS];
+        for p in self.chosen_panels.clone() {
+            let index = self.matrix * self.panels.count + p;
+            let weights = weights[index * panel..(index + 1) * panel].as_ptr();
+            for t in 0..tiles {
+                let chosen = part(self.count, tiles, t);
+                self.point(&mut rows, chosen.clone(), words, pairs);
+                let ahead = Ahead::new(weights.wrapping_add(panel), panel, pairs, t, tiles);
+                // SAFETY: `run` checked that the rows lie within the inputs.
+                unsafe { pair_tile(simd, dot, &rows[..chosen.len()], weights, pairs, ahead, &mut sums) };
+                self.finish(simd, chosen, p, 1, &sums);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn int8_tiles<S: Tiled, D: int8::Dot<S>>(&self, simd: S, dot: D, int8: &Int8, words: &[u32]) {
+        let row_words = self.panels.row_words();
+        let groups = row_words - 1;
         let panel = groups * 2 * S::LANES * D::GROUP;
         let tiles = self.count.div_ceil(S::ROWS);
         let mut sums = [0.0; MOST_ELEMENTS];
         let mut rows = [std::ptr::null(); MOST_ROWS];
-        let mut row_scales = [0.0; MOST_ROWS];
         for p in self.chosen_panels.clone() {
             let index = self.matrix * self.panels.count + p;
             let columns = index * 2 * S::LANES..(index + 1) * 2 * S::LANES;
             let weights = int8.weights[index * panel..(index + 1) * panel].as_ptr();
-            let (start, column_scales) =
-                (int8.start[columns.clone()].as_ptr(), int8.scales[columns].as_ptr());
+            let (start, scales) = (int8.start[columns.clone()].as_ptr(), int8.scales[columns].as_ptr());
             for t in 0..tiles {
                 let chosen = part(self.count, tiles, t);
-                for ((row, pointer), scale) in chosen.clone().zip(&mut rows).zip(&mut row_scales) {
-                    let row = self.rows.chosen.map_or(row, |chosen| chosen[row] as usize);
-                    *pointer = words.as_ptr().wrapping_add(row * groups);
-                    *scale = scales[row];
-                }
-                let height = chosen.len();
+                self.point(&mut rows, chosen.clone(), words, row_words);
                 let ahead = Ahead::new(weights.wrapping_add(panel), panel, groups, t, tiles);
-                let weights = Int8Panel { groups, weights, start, scales: column_scales, ahead };
+                let weights = Int8Panel { groups, weights, start, scales, ahead };
                 // SAFETY: `run` checked that the rows lie within the inputs.
-                unsafe {
-                    int8_tile(simd, dot, &rows[..height], &row_scales[..height], weights, &mut sums);
-                }
+                unsafe { int8_tile(simd, dot, &rows[..chosen.len()], weights, &mut sums) };
                 self.finish(simd, chosen, p, 1, &sums);
             }
+        }
+    }
+
+    /// Points at the inputs, [.., row_len], of the given rows.
+    #[inline(always)]
+    fn point<T>(&self, pointers: &mut [*const T; MOST_ROWS], rows: Range<usize>, x: &[T], row_len: usize) {
+        for (row, pointer) in rows.zip(pointers) {
+            let row = self.rows.chosen.map_or(row, |chosen| chosen[row] as usize);
+            *pointer = x.as_ptr().wrapping_add(row * row_len);
         }
     }
 
@@ -174,7 +198,7 @@ impl Product<'_> {
     #[inline(always)]
     fn tiles<S: Tiled, E: Element>(&self, simd: S, values: &[E], x: &[f32]) {
         let depth = self.panels.depth;
-        let panel = depth * 2 * S::LANES;
+        let panel = depth.div_ceil(E::ROWS) * 2 * S::LANES;
         let tiles = self.count.div_ceil(S::ROWS);
         let most_panels = if tiles == 1 { panels_at_once(self.count) } else { 1 };
         let mut sums = [0.0; MOST_ELEMENTS];
@@ -187,10 +211,7 @@ impl Product<'_> {
             for t in 0..tiles {
                 // Tiles of nearly equal height: a tile of one row would take as long as one of four.
                 let chosen = part(self.count, tiles, t);
-                for (row, pointer) in chosen.clone().zip(&mut rows) {
-                    let row = self.rows.chosen.map_or(row, |chosen| chosen[row] as usize);
-                    *pointer = x.as_ptr().wrapping_add(row * depth);
-                }
+                self.point(&mut rows, chosen.clone(), x, depth);
                 let ahead =
                     Ahead::new(weights.wrapping_add(panels * panel), panels * panel, depth / 2, t, tiles);
                 // SAFETY: `run` checked that the rows lie within the inputs.

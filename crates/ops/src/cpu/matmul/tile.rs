@@ -6,6 +6,8 @@ use crate::cpu::simd::Neon;
 use crate::cpu::simd::{Avx2, Avx512};
 use crate::cpu::simd::{Portable, Simd};
 
+use super::bf16::Pair;
+
 /// The most rows of a tile on any instruction set.
 pub(crate) const MOST_ROWS: usize = 12;
 /// The largest tile, in elements: twelve rows of two vectors of sixteen.
@@ -35,28 +37,34 @@ impl Tiled for Portable {
 
 /// A type that weights are kept in, for products in float32.
 pub(crate) trait Element: Copy {
-    /// A vector of weights.
+    /// Rows of weights in an element.
+    const ROWS: usize;
+
+    /// A vector of weights; of a pair, those of the even or the odd row.
     ///
     /// # Safety
     ///
-    /// `LANES` elements from `from` on are readable.
-    unsafe fn load<S: Simd>(simd: S, from: *const Self) -> S::F32;
+    /// `LANES` elements from `from` on are readable; `from` is aligned to a vector.
+    unsafe fn load<S: Simd, const ODD: bool>(simd: S, from: *const Self) -> S::F32;
 }
 
 impl Element for f32 {
+    const ROWS: usize = 1;
+
     #[inline(always)]
-    unsafe fn load<S: Simd>(simd: S, from: *const Self) -> S::F32 {
+    unsafe fn load<S: Simd, const ODD: bool>(simd: S, from: *const Self) -> S::F32 {
         // SAFETY: the caller's.
         unsafe { simd.load(from) }
     }
 }
 
-/// The bits of a bfloat16.
-impl Element for u16 {
+impl Element for Pair {
+    const ROWS: usize = 2;
+
     #[inline(always)]
-    unsafe fn load<S: Simd>(simd: S, from: *const Self) -> S::F32 {
+    unsafe fn load<S: Simd, const ODD: bool>(simd: S, from: *const Self) -> S::F32 {
         // SAFETY: the caller's.
-        unsafe { simd.load_bf16(from) }
+        unsafe { if ODD { simd.load_bf16_odd(from.cast()) } else { simd.load_bf16_even(from.cast()) } }
     }
 }
 
@@ -100,13 +108,13 @@ pub(crate) fn panels_at_once(rows: usize) -> usize {
     }
 }
 
-/// Multiplies `rows.len()` rows with `panels` adjoining panels of [depth, 2 vectors]; the sums go to `sums`,
+/// Multiplies `rows.len()` rows with `panels` adjoining panels of [depth / E::ROWS, 2 vectors]; the sums go to `sums`,
 /// [rows, panels, 2 vectors]. Every sum runs over the depth in ascending order, whatever the tile.
 ///
 /// # Safety
 ///
 /// - there are 1 to `S::ROWS` rows; `panels` is 1, or at most what [`panels_at_once`] says
-/// - `depth` elements of each row, and the panels, are readable
+/// - `depth` elements of each row, and the panels, are readable; panels are aligned to a vector
 #[inline(always)]
 pub(crate) unsafe fn tile<S: Tiled, E: Element>(
     simd: S,
@@ -153,7 +161,9 @@ macro_rules! fixed {
         ) {
             const { assert!($rows * $panels * 2 * S::LANES <= MOST_ELEMENTS) };
             let rows = *rows;
-            let panel = depth * 2 * S::LANES;
+            // From one row to the next, or to the same in another pair.
+            let row = 2 * S::LANES;
+            let panel = depth.div_ceil(E::ROWS) * row;
             let mut sum = [[[simd.splat(0.0); 2]; $panels]; $rows];
             let mut weights = weights;
             let mut k = 0;
@@ -161,14 +171,14 @@ macro_rules! fixed {
             let mut ahead = ahead;
             while k + 2 <= depth {
                 ahead.fetch();
-                step!(simd, E, S, sum, rows, k, weights, panel, [$($r)*], [$($p)*], $panels);
-                let next = weights.wrapping_add(2 * S::LANES);
-                step!(simd, E, S, sum, rows, k + 1, next, panel, [$($r)*], [$($p)*], $panels);
-                weights = weights.wrapping_add(4 * S::LANES);
+                step!(simd, E, S, false, sum, rows, k, weights, panel, [$($r)*], [$($p)*], $panels);
+                let next = weights.wrapping_add((2 / E::ROWS - 1) * row);
+                step!(simd, E, S, true, sum, rows, k + 1, next, panel, [$($r)*], [$($p)*], $panels);
+                weights = weights.wrapping_add(2 / E::ROWS * row);
                 k += 2;
             }
             if k < depth {
-                step!(simd, E, S, sum, rows, k, weights, panel, [$($r)*], [$($p)*], $panels);
+                step!(simd, E, S, false, sum, rows, k, weights, panel, [$($r)*], [$($p)*], $panels);
             }
             let mut to = sums.as_mut_ptr();
             for vector in sum.as_flattened().as_flattened() {
@@ -182,14 +192,14 @@ macro_rules! fixed {
 
 macro_rules! step {
     (
-        $simd:ident, $E:ident, $S:ident, $sum:ident, $rows:ident, $k:expr, $weights:ident, $panel:ident,
+        $simd:ident, $E:ident, $S:ident, $odd:literal, $sum:ident, $rows:ident, $k:expr, $weights:ident, $panel:ident,
         [$($r:literal)*], [$($p:literal)*], $panels:tt
     ) => {
-        // SAFETY: `k` is below `depth`, and so the panels are readable there.
+        // SAFETY: `k` is below `depth`, and so the panels are readable there; their rows are whole vectors.
         let w = unsafe {
             [$([
-                $E::load($simd, $weights.add($p * $panel)),
-                $E::load($simd, $weights.add($p * $panel + $S::LANES)),
+                $E::load::<$S, $odd>($simd, $weights.add($p * $panel)),
+                $E::load::<$S, $odd>($simd, $weights.add($p * $panel + $S::LANES)),
             ]),*]
         };
         $(

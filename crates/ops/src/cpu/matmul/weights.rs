@@ -9,7 +9,8 @@ pub enum Weights<'a> {
     F32(&'a [f32]),
     /// float16: kept as float32, so the products are those of float32.
     F16(&'a [f16]),
-    /// bfloat16: kept as such, half the bytes; products and sums are float32.
+    /// bfloat16: kept as such, half the bytes; sums are float32. With AVX512-BF16 the inputs are rounded to bfloat16,
+    /// and denormal numbers are taken for zero; without, they stay float32.
     Bf16(&'a [bf16]),
     /// int8 with a scale per output column: products with inputs that are quantised per row, sums in int32.
     I8 {

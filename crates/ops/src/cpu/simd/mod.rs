@@ -20,12 +20,14 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod exp;
+mod exp2;
 mod level;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
 
-pub(crate) use self::exp::{exp, sigmoid};
+pub(crate) use self::exp::sigmoid;
+pub(crate) use self::exp2::exp2;
 pub(crate) use self::level::Level;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use self::neon::Neon;
@@ -62,14 +64,21 @@ pub(crate) trait Simd: Copy {
     fn mul_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
     /// To the nearest integer, ties to even; for absolute values below 2^22.
     fn round(self, a: Self::F32) -> Self::F32;
-    /// `2^n` of integral elements between -126 and 127.
+    /// `2^n` of integral elements between -127 and 128: at the ends, whose powers are not normal numbers, exactly 0 and
+    /// infinity. Of NaN some number, never a fault.
     fn exp2_integer(self, n: Self::F32) -> Self::F32;
-    /// `LANES` bfloat16 (their bits) as float32.
+    /// The bfloat16 in the low halves of `LANES` words, as float32.
     ///
     /// # Safety
     ///
     /// `LANES` elements from `from` on are readable.
-    unsafe fn load_bf16(self, from: *const u16) -> Self::F32;
+    unsafe fn load_bf16_even(self, from: *const u32) -> Self::F32;
+    /// The bfloat16 in the high halves of `LANES` words, as float32.
+    ///
+    /// # Safety
+    ///
+    /// `LANES` elements from `from` on are readable; `from` is aligned to a vector.
+    unsafe fn load_bf16_odd(self, from: *const u32) -> Self::F32;
 
     /// The elements, summed in one fixed order.
     #[inline(always)]

@@ -68,12 +68,18 @@ impl Simd for Portable {
     }
     #[inline(always)]
     fn exp2_integer(self, n: [f32; LANES]) -> [f32; LANES] {
-        n.map(|n| f32::from_bits(((n as i32 + 127) as u32) << 23))
+        n.map(|n| f32::from_bits(((n as i32).wrapping_add(127) as u32) << 23))
     }
     #[inline(always)]
-    unsafe fn load_bf16(self, from: *const u16) -> [f32; LANES] {
+    unsafe fn load_bf16_even(self, from: *const u32) -> [f32; LANES] {
         // SAFETY: the caller's.
-        let bits = unsafe { from.cast::<[u16; LANES]>().read_unaligned() };
-        bits.map(|bits| f32::from_bits(u32::from(bits) << 16))
+        let pairs = unsafe { from.cast::<[u32; LANES]>().read_unaligned() };
+        pairs.map(|pair| f32::from_bits(pair << 16))
+    }
+    #[inline(always)]
+    unsafe fn load_bf16_odd(self, from: *const u32) -> [f32; LANES] {
+        // SAFETY: the caller's.
+        let pairs = unsafe { from.cast::<[u32; LANES]>().read_unaligned() };
+        pairs.map(|pair| f32::from_bits(pair & 0xffff_0000))
     }
 }

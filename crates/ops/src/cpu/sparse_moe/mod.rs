@@ -9,8 +9,9 @@ mod tests;
 
 use self::plan::{Block, Plan};
 use self::routing::{Routing, UNUSED};
-use super::matmul::{Finish, Inputs, Output, Panels, Product, Rows, Shared, Weights, as_words, part, parts};
-use super::simd::Level;
+use super::matmul::{
+    Finish, Inputs, Instructions, Output, Panels, Product, Rows, Shared, Weights, as_words, part, parts,
+};
 use super::{Activation, Parallel};
 
 /// Tokens that are worked on together: this bounds the scratch memory.
@@ -56,11 +57,11 @@ impl SparseMoe {
     ///
     /// If a size is zero, `top_k` exceeds the number of experts, or the weights are not of these sizes.
     pub fn new(shape: SparseMoeShape, gate_up: Weights<'_>, down: Weights<'_>) -> Self {
-        Self::for_level(Level::best(), shape, gate_up, down)
+        Self::with(Instructions::best(), shape, gate_up, down)
     }
 
-    pub(crate) fn for_level(
-        level: Level,
+    fn with(
+        instructions: Instructions,
         shape: SparseMoeShape,
         gate_up: Weights<'_>,
         down: Weights<'_>,
@@ -70,8 +71,8 @@ impl SparseMoe {
         assert!((1..=experts).contains(&top_k), "top-{top_k} of {experts} experts");
         Self {
             shape,
-            gate_up: Panels::pack(level, gate_up, experts, hidden, ffn, true),
-            down: Panels::pack(level, down, experts, ffn, hidden, false),
+            gate_up: Panels::pack(instructions, gate_up, experts, hidden, ffn, true),
+            down: Panels::pack(instructions, down, experts, ffn, hidden, false),
         }
     }
 
@@ -81,8 +82,8 @@ impl SparseMoe {
         let tokens = tokens.min(CHUNK);
         let slots = tokens * top_k;
         let outputs = if top_k == 1 { 0 } else { slots * hidden };
-        let quantized = Inputs::scratch_len(&self.gate_up, tokens) + Inputs::scratch_len(&self.down, slots);
-        Plan::words(slots, experts) + experts + 1 + 4 * slots + slots * ffn + outputs + quantized
+        let converted = Inputs::scratch_len(&self.gate_up, tokens) + Inputs::scratch_len(&self.down, slots);
+        Plan::words(slots, experts) + experts + 1 + 4 * slots + slots * ffn + outputs + converted
     }
 
     /// Runs: `x` is [tokens, hidden], `router_logits` [tokens, experts], and `y`, which is overwritten, [tokens,
@@ -138,18 +139,15 @@ impl SparseMoe {
         let rows = routing.order(top_k);
         let Routing { first_rows, slots, tokens, weights, .. } = routing;
         let plan = Plan::new(first_rows, blocks);
-        let quantized = carve.numbers(Inputs::scratch_len(&self.gate_up, chunk_tokens));
-        let (inner_scales, inner_words) = carve
-            .numbers(Inputs::scratch_len(&self.down, rows))
-            .split_at_mut(if self.down.quantizes() { rows } else { 0 });
+        let converted = carve.numbers(Inputs::scratch_len(&self.gate_up, chunk_tokens));
+        let inner_words = carve.indices(Inputs::scratch_len(&self.down, rows));
         let work = Work {
             moe: self,
-            x: Inputs::new(&self.gate_up, x, chunk_tokens, quantized, parallel),
+            x: Inputs::new(&self.gate_up, x, chunk_tokens, converted, parallel),
             tokens,
             weights,
             inner: Output::new(inner, ffn),
-            inner_words: Shared::new(as_words(inner_words)),
-            inner_scales: Shared::new(inner_scales),
+            inner_words: Shared::new(inner_words),
         };
         if top_k == 1 {
             // Every row is a token's only one: its output needs no adding up.
@@ -176,9 +174,8 @@ struct Work<'a> {
     weights: &'a [f32],
     /// [rows, ffn]: what lies between the two products.
     inner: Output<'a>,
-    /// [rows, words] and [rows]: the same, quantised; empty if the weights are not int8.
+    /// [rows, row_words]: the same, converted; empty if inputs stay float32.
     inner_words: Shared<'a, u32>,
-    inner_scales: Shared<'a, f32>,
 }
 
 impl Work<'_> {
@@ -196,7 +193,7 @@ impl Work<'_> {
                 // SAFETY: every task has its own rows; the outputs are borrowed until all are done.
                 unsafe {
                     self.up(&block, 0..gate_up.count);
-                    self.quantize(&block);
+                    self.convert(&block);
                     self.down(&block, 0..down.count, output, by_token);
                 }
             });
@@ -207,9 +204,9 @@ impl Work<'_> {
             // SAFETY: every task has its own rows or panels; the outputs are borrowed until all are done.
             unsafe { self.up(&plan.block(task / up_parts), panels) };
         });
-        if down.quantizes() {
+        if down.converts() {
             // SAFETY: every task has its own rows, which no task writes to any more.
-            parallel.for_each(blocks, &|task| unsafe { self.quantize(&plan.block(task)) });
+            parallel.for_each(blocks, &|task| unsafe { self.convert(&plan.block(task)) });
         }
         parallel.for_each(blocks * down_parts, &|task| {
             let panels = part(down.count, down_parts, task % down_parts);
@@ -235,22 +232,21 @@ impl Work<'_> {
         unsafe { product.run() };
     }
 
-    /// Quantises a block's rows of `inner`, if the weights are int8.
+    /// Converts a block's rows of `inner`, if the weights ask for it.
     ///
     /// # Safety
     ///
-    /// No other thread touches these rows' quantised elements, or writes to these rows of `inner`.
-    unsafe fn quantize(&self, block: &Block) {
+    /// No other thread touches these rows' converted elements, or writes to these rows of `inner`.
+    unsafe fn convert(&self, block: &Block) {
         let down = &self.moe.down;
-        if !down.quantizes() {
+        if !down.converts() {
             return;
         }
         let rows = block.rows.clone();
         // SAFETY: the caller's.
         unsafe {
-            let words = self.inner_words.part_mut(rows.start * down.words()..rows.end * down.words());
-            let scales = self.inner_scales.part_mut(rows.clone());
-            down.quantize(self.inner.from(rows.start).rows(rows.len()), words, scales);
+            let words = self.inner_words.part_mut(rows.start * down.row_words()..rows.end * down.row_words());
+            down.convert(self.inner.from(rows.start).rows(rows.len()), words);
         }
     }
 
@@ -268,9 +264,10 @@ impl Work<'_> {
         let down = &self.moe.down;
         // SAFETY: the caller's.
         let values = unsafe {
-            if down.quantizes() {
-                let words = rows.start * down.words()..rows.end * down.words();
-                Inputs::Quantized(self.inner_words.part(words), self.inner_scales.part(rows.clone()))
+            if down.converts() {
+                Inputs::Words(
+                    self.inner_words.part(rows.start * down.row_words()..rows.end * down.row_words()),
+                )
             } else {
                 Inputs::Float(self.inner.from(rows.start).rows(rows.len()))
             }

@@ -48,13 +48,90 @@ pub(crate) fn route(logits: &[f32], top_k: usize, normalize: bool) -> Vec<(usize
     chosen
 }
 
+/// How exactly a kernel takes its inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rounding {
+    /// As they are.
+    Float32,
+    /// Rounded to bfloat16, denormal numbers being zero in products.
+    Bfloat16,
+}
+
+impl Rounding {
+    fn round(self, x: f64) -> f64 {
+        match self {
+            Self::Float32 => x,
+            Self::Bfloat16 => half::bf16::from_f32(x as f32).to_f64(),
+        }
+    }
+
+    /// What a product of depth one may lose for its factors being too small.
+    fn lost(self, x: f64, weight: f64) -> f64 {
+        match self {
+            Self::Float32 => 3e-45,
+            Self::Bfloat16 => 1.2e-38 * (x.abs() + weight.abs() + 1.0),
+        }
+    }
+}
+
+/// A number, and how far from it the result of float32 may be: infinitely far where float32 may overflow on the way.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Near {
+    pub(crate) value: f64,
+    pub(crate) tolerance: f64,
+}
+
+impl Near {
+    /// Whether float32's result is near enough.
+    pub(crate) fn holds(self, found: f32) -> bool {
+        self.tolerance == f64::INFINITY || (f64::from(found) - self.value).abs() <= self.tolerance
+    }
+}
+
+/// Sums larger than this may overflow.
+const LARGE: f64 = 1e38;
+
 /// `x W`, [columns], of one row; `matrix` is [row.len(), columns].
-pub(crate) fn multiply(row: &[f64], matrix: &[f64], columns: usize) -> Vec<f64> {
-    let mut sums = vec![0.0; columns];
-    for (x, weights) in row.iter().zip(matrix.chunks_exact(columns)) {
-        sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += x * weight);
+pub(crate) fn multiply(row: &[Near], matrix: &[f64], columns: usize, rounding: Rounding) -> Vec<Near> {
+    let mut sums = vec![Near::default(); columns];
+    let mut sizes = vec![0.0; columns];
+    for (x, weights) in row.iter().zip(matrix.chunks_exact(columns.max(1))) {
+        let value = rounding.round(x.value);
+        // Near a tie, or where it is inexact itself, the kernel may round to another number.
+        let off = |x: f64| (rounding.round(x) - value).abs();
+        let off = off(x.value + x.tolerance).max(off(x.value - x.tolerance));
+        for ((sum, size), weight) in sums.iter_mut().zip(&mut sizes).zip(weights) {
+            sum.value += value * weight;
+            sum.tolerance += off * weight.abs() + rounding.lost(value, *weight);
+            *size += (value * weight).abs();
+        }
+    }
+    for (sum, size) in sums.iter_mut().zip(sizes) {
+        // Every product and every sum may be off by half a unit in the last place.
+        sum.tolerance += 1.2e-7 * (row.len() + 2) as f64 * size;
+        if size.is_nan() || size > LARGE || !sum.tolerance.is_finite() {
+            *sum = Near { value: 0.0, tolerance: f64::INFINITY };
+        }
     }
     sums
+}
+
+/// The numbers, exactly.
+pub(crate) fn exactly(values: &[f32]) -> Vec<Near> {
+    values.iter().map(|&value| Near { value: value.into(), tolerance: 0.0 }).collect()
+}
+
+fn gated(activation: Activation, gate: Near, up: Near) -> Near {
+    let value = activate(activation, gate.value);
+    // No slope is steeper than 1.2.
+    let off = 1.2 * gate.tolerance + 4e-7 * gate.value.abs().max(1e-3);
+    let inner = value * up.value;
+    let tolerance =
+        off * (up.value.abs() + up.tolerance) + value.abs() * up.tolerance + 1e-7 * inner.abs() + 3e-45;
+    if gate.value.abs() * up.value.abs() > LARGE || !tolerance.is_finite() {
+        return Near { value: 0.0, tolerance: f64::INFINITY };
+    }
+    Near { value: inner, tolerance }
 }
 
 /// The mixture of experts.
@@ -64,18 +141,26 @@ pub(crate) fn moe(
     logits: &[f32],
     gate_up: &[f64],
     down: &[f64],
-) -> Vec<f64> {
+    rounding: Rounding,
+) -> Vec<Near> {
     let SparseMoeShape { experts, hidden, ffn, top_k, activation, normalize_top_k } = *shape;
     let mut y = Vec::new();
     for (x, logits) in x.chunks_exact(hidden).zip(logits.chunks_exact(experts)) {
-        let x: Vec<f64> = x.iter().copied().map(f64::from).collect();
-        let mut sum = vec![0.0; hidden];
+        let mut sum = vec![Near::default(); hidden];
         for (expert, weight) in route(logits, top_k, normalize_top_k) {
-            let both = multiply(&x, &gate_up[expert * hidden * 2 * ffn..][..hidden * 2 * ffn], 2 * ffn);
-            let inner: Vec<f64> =
-                (0..ffn).map(|column| activate(activation, both[column]) * both[ffn + column]).collect();
-            let output = multiply(&inner, &down[expert * ffn * hidden..][..ffn * hidden], hidden);
-            sum.iter_mut().zip(output).for_each(|(sum, output)| *sum += weight * output);
+            if weight == 0.0 {
+                continue;
+            }
+            let weights = &gate_up[expert * hidden * 2 * ffn..][..hidden * 2 * ffn];
+            let both = multiply(&exactly(x), weights, 2 * ffn, rounding);
+            let inner: Vec<_> =
+                (0..ffn).map(|column| gated(activation, both[column], both[ffn + column])).collect();
+            let output = multiply(&inner, &down[expert * ffn * hidden..][..ffn * hidden], hidden, rounding);
+            for (sum, output) in sum.iter_mut().zip(output) {
+                sum.value += weight * output.value;
+                sum.tolerance +=
+                    weight * output.tolerance + (2e-5 * weight + 3e-45) * output.value.abs() + 3e-45;
+            }
         }
         y.extend(sum);
     }
@@ -123,5 +208,19 @@ impl Random {
     /// So many, each times `scale`.
     pub(crate) fn numbers(&mut self, count: usize, scale: f32) -> Vec<f32> {
         (0..count).map(|_| self.number() * scale).collect()
+    }
+
+    /// So many, each times `scale`; half of the times there are denormal, huge and zero ones among them.
+    pub(crate) fn awkward_numbers(&mut self, count: usize, scale: f32) -> Vec<f32> {
+        let awkward = self.number() > 0.0;
+        (0..count)
+            .map(|_| match ((self.number() + 1.0) * 256.0) as u32 {
+                0 if awkward => self.number() * 1e30,
+                1..16 if awkward => self.number() * 1e-38,
+                16..24 if awkward => self.number() * 1e-43,
+                24..32 if awkward => 0.0,
+                _ => self.number() * scale,
+            })
+            .collect()
     }
 }

@@ -3,7 +3,7 @@ use std::num::NonZeroUsize;
 use half::{bf16, f16};
 use proptest::prelude::*;
 
-use super::reference::{Random, dequantize, int8_weights, moe, multiply_int8, route};
+use super::reference::{Near, Random, Rounding, dequantize, int8_weights, moe, multiply_int8, route};
 use super::*;
 use crate::cpu::{ScopedThreads, Sequential};
 
@@ -42,10 +42,10 @@ fn cases() -> impl Strategy<Value = Case> {
             Case {
                 shape,
                 seed,
-                x: random.numbers(tokens * hidden, 2.0),
+                x: random.awkward_numbers(tokens * hidden, 2.0),
                 logits: awkward_logits(&mut random, tokens * experts),
-                gate_up: random.numbers(experts * hidden * 2 * ffn, 2.0 / (hidden as f32).sqrt()),
-                down: random.numbers(experts * ffn * hidden, 2.0 / (ffn as f32).sqrt()),
+                gate_up: random.awkward_numbers(experts * hidden * 2 * ffn, 2.0 / (hidden as f32).sqrt()),
+                down: random.awkward_numbers(experts * ffn * hidden, 2.0 / (ffn as f32).sqrt()),
             }
         },
     )
@@ -84,6 +84,15 @@ fn wide(values: &[f32]) -> Vec<f64> {
 }
 
 #[track_caller]
+fn assert_near(y: &[f32], expected: &[Near], hidden: usize, what: &str) {
+    assert_eq!(y.len(), expected.len());
+    for (index, (y, expected)) in y.iter().zip(expected).enumerate() {
+        let (row, column) = (index / hidden, index % hidden);
+        assert!(expected.holds(*y), "{what}: [{row}, {column}] is {y} rather than {expected:?}");
+    }
+}
+
+#[track_caller]
 fn assert_close(y: &[f32], expected: &[f64], hidden: usize, tolerance: f64, what: &str) {
     assert_eq!(y.len(), expected.len());
     for (row, (y, expected)) in y.chunks(hidden).zip(expected.chunks(hidden)).enumerate() {
@@ -104,24 +113,31 @@ proptest! {
     #[test]
     fn every_instruction_set_and_precision_agrees_with_float64(case in cases()) {
         let Case { shape, x, logits, gate_up, down, .. } = case;
-        let exact = moe(&shape, &x, &logits, &wide(&gate_up), &wide(&down));
-        let half = |values: &[f32]| values.iter().map(|&value| f16::from_f32(value)).collect::<Vec<_>>();
+        // float16 ends at 65504.
+        let half =
+            |values: &[f32]| values.iter().map(|v| f16::from_f32(v.clamp(-6e4, 6e4))).collect::<Vec<_>>();
         let brain = |values: &[f32]| values.iter().map(|&value| bf16::from_f32(value)).collect::<Vec<_>>();
         let (half, brain) = ([half(&gate_up), half(&down)], [brain(&gate_up), brain(&down)]);
+        let float = [wide(&gate_up), wide(&down)];
         let from_half = half.each_ref().map(|values| values.iter().map(|v| v.to_f64()).collect::<Vec<_>>());
         let from_brain = brain.each_ref().map(|values| values.iter().map(|v| v.to_f64()).collect::<Vec<_>>());
-        let exact_half = moe(&shape, &x, &logits, &from_half[0], &from_half[1]);
-        let exact_brain = moe(&shape, &x, &logits, &from_brain[0], &from_brain[1]);
-        for level in Level::all() {
-            let packed = |gate_up, down| SparseMoe::for_level(level, shape, gate_up, down);
-            let float = packed(Weights::F32(&gate_up), Weights::F32(&down));
-            let half = packed(Weights::F16(&half[0]), Weights::F16(&half[1]));
-            let brain = packed(Weights::Bf16(&brain[0]), Weights::Bf16(&brain[1]));
-            for (name, moe, exact) in
-                [("float32", &float, &exact), ("float16", &half, &exact_half), ("bfloat16", &brain, &exact_brain)]
-            {
-                let what = format!("{level:?}, {name}, {shape:?}");
-                assert_close(&run(moe, &x, &logits, &Sequential), exact, shape.hidden, 1e-5, &what);
+        let exact = |[gate_up, down]: &[Vec<f64>; 2], rounding| moe(&shape, &x, &logits, gate_up, down, rounding);
+        let (float, from_half) = (exact(&float, Rounding::Float32), exact(&from_half, Rounding::Float32));
+        let from_brain =
+            [exact(&from_brain, Rounding::Float32), exact(&from_brain, Rounding::Bfloat16)];
+        for instructions in Instructions::all() {
+            let from_brain = &from_brain[usize::from(instructions.bf16.rounds())];
+            for (name, gate_up, down, exact) in [
+                ("float32", Weights::F32(&gate_up), Weights::F32(&down), &float),
+                ("float16", Weights::F16(&half[0]), Weights::F16(&half[1]), &from_half),
+                ("bfloat16", Weights::Bf16(&brain[0]), Weights::Bf16(&brain[1]), from_brain),
+            ] {
+                let moe = SparseMoe::with(instructions, shape, gate_up, down);
+                let y = run(&moe, &x, &logits, &Sequential);
+                let what = format!("{instructions:?}, {name}, {shape:?}");
+                assert_near(&y, exact, shape.hidden, &what);
+                let together = run(&moe, &x, &logits, &threads(3));
+                prop_assert!(y.iter().zip(&together).all(|(a, b)| a.to_bits() == b.to_bits()), "{}", what);
             }
         }
     }
@@ -164,6 +180,7 @@ proptest! {
     fn int8_agrees_with_the_plain_computation_and_is_near_float64(mut case in cases()) {
         let SparseMoeShape { experts, hidden, ffn, .. } = case.shape;
         let mut random = Random(case.seed);
+        case.x = random.numbers(case.x.len(), 2.0);
         let (gate_up, down) =
             (int8_weights(&mut random, case.gate_up.len()), int8_weights(&mut random, case.down.len()));
         let scales = |random: &mut Random, count, depth: usize| -> Vec<f32> {
@@ -179,19 +196,20 @@ proptest! {
             Weights::I8 { values: &gate_up, scales: &gate_up_scales },
             Weights::I8 { values: &down, scales: &down_scales },
         );
-        for level in Level::all() {
-            let kernel = SparseMoe::for_level(level, case.shape, weights.0, weights.1);
+        for instructions in Instructions::all() {
+            let kernel = SparseMoe::with(instructions, case.shape, weights.0, weights.1);
             let y = run(&kernel, &case.x, &case.logits, &Sequential);
             prop_assert_eq!(&y, &run(&kernel, &case.x, &case.logits, &threads(3)));
-            let exact = moe(&case.shape, &case.x, &case.logits, &plain[0], &plain[1]);
-            assert_close(&y, &exact, hidden, 0.1, &format!("{level:?}, {case:?}, float64"));
+            let exact = moe(&case.shape, &case.x, &case.logits, &plain[0], &plain[1], Rounding::Float32);
+            let exact: Vec<f64> = exact.iter().map(|exact| exact.value).collect();
+            assert_close(&y, &exact, hidden, 0.1, &format!("{instructions:?}, {case:?}, float64"));
         }
         case.shape.activation = Activation::Relu;
         let expected = moe_int8(&case, (&gate_up, &gate_up_scales), (&down, &down_scales));
-        for level in Level::all() {
-            let kernel = SparseMoe::for_level(level, case.shape, weights.0, weights.1);
+        for instructions in Instructions::all() {
+            let kernel = SparseMoe::with(instructions, case.shape, weights.0, weights.1);
             let y = run(&kernel, &case.x, &case.logits, &Sequential);
-            assert_close(&y, &expected, hidden, 2e-6, &format!("{level:?}, {case:?}, int8"));
+            assert_close(&y, &expected, hidden, 2e-6, &format!("{instructions:?}, {case:?}, int8"));
         }
     }
 }
@@ -216,13 +234,40 @@ fn a_token_s_result_does_not_depend_on_the_other_tokens() {
         let mut random = Random(6);
         let tokens = CHUNK + 130;
         let (x, logits) = (random.numbers(tokens * shape.hidden, 1.0), random.numbers(tokens * 4, 3.0));
-        for level in Level::all() {
-            let moe = SparseMoe::for_level(level, shape, Weights::F32(&gate_up), Weights::F32(&down));
+        for instructions in Instructions::all() {
+            let moe = SparseMoe::with(instructions, shape, Weights::F32(&gate_up), Weights::F32(&down));
             let together = run(&moe, &x, &logits, &threads(2));
             for token in (0..tokens).step_by(97) {
                 let (x, logits) = (&x[token * 19..][..19], &logits[token * 4..][..4]);
-                assert_eq!(run(&moe, x, logits, &Sequential), together[token * 19..][..19], "{level:?}");
+                assert_eq!(
+                    run(&moe, x, logits, &Sequential),
+                    together[token * 19..][..19],
+                    "{instructions:?}"
+                );
             }
+        }
+    }
+}
+
+#[test]
+fn no_tokens_give_no_outputs_in_every_precision() {
+    let (shape, gate_up, down) = small(2);
+    let brain = |values: &[f32]| values.iter().map(|&value| bf16::from_f32(value)).collect::<Vec<_>>();
+    let (brain_gate_up, brain_down) = (brain(&gate_up), brain(&down));
+    let int8 = |values: &[f32]| vec![1; values.len()];
+    let (int8_gate_up, int8_down) = (int8(&gate_up), int8(&down));
+    for instructions in Instructions::all() {
+        for (gate_up, down) in [
+            (Weights::F32(&gate_up), Weights::F32(&down)),
+            (Weights::Bf16(&brain_gate_up), Weights::Bf16(&brain_down)),
+            (
+                Weights::I8 { values: &int8_gate_up, scales: &[1.0; 4 * 42] },
+                Weights::I8 { values: &int8_down, scales: &[1.0; 4 * 19] },
+            ),
+        ] {
+            let moe = SparseMoe::with(instructions, shape, gate_up, down);
+            assert_eq!(moe.scratch_len(0, 2), 5);
+            assert!(run(&moe, &[], &[], &threads(2)).is_empty());
         }
     }
 }

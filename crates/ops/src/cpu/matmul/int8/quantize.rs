@@ -6,32 +6,27 @@ use crate::cpu::simd::{Level, dispatch};
 const SMALLEST: f32 = 1e-36;
 
 /// Quantises rows of `depth` elements: `q = round(x * (127 / max|x|))`, ties to even. The scale is `max|x| / 127`, or
-/// NaN for a row that has an infinite element or a NaN. A row takes `words` words, each of `group` elements in memory
-/// order: int16, or for a group of four uint8 that are larger by 128.
+/// NaN for a row that has an infinite element or a NaN. A row takes a word for its scale, and one for each `group`
+/// elements, in memory order: int16, or for a group of four uint8 that are larger by 128.
 ///
 /// # Panics
 ///
 /// If the slices are not of the same number of rows.
-pub(crate) fn quantize(
-    level: Level,
-    x: &[f32],
-    depth: usize,
-    group: usize,
-    quantized: &mut [u32],
-    scales: &mut [f32],
-) {
-    let words = depth.div_ceil(group);
-    assert!(x.len() == scales.len() * depth && quantized.len() == scales.len() * words, "rows to quantise");
+pub(crate) fn quantize(level: Level, x: &[f32], depth: usize, group: usize, words: &mut [u32]) {
     if depth == 0 {
-        scales.fill(0.0);
+        words.fill(0);
         return;
     }
-    let rows = x.chunks_exact(depth).zip(quantized.chunks_exact_mut(words)).zip(scales);
-    for ((x, words), scale) in rows {
-        *scale = match group {
-            4 => dispatch!(level, |_simd| quantize_bytes(x, words)),
-            _ => dispatch!(level, |_simd| quantize_halves(x, words)),
-        };
+    let row_words = 1 + depth.div_ceil(group);
+    assert!(x.len() / depth * row_words == words.len() && x.len().is_multiple_of(depth), "rows to quantise");
+    for (x, words) in x.chunks_exact(depth).zip(words.chunks_exact_mut(row_words)) {
+        if let Some((scale, words)) = words.split_first_mut() {
+            let found = match group {
+                4 => dispatch!(level, |_simd| quantize_bytes(x, words)),
+                _ => dispatch!(level, |_simd| quantize_halves(x, words)),
+            };
+            *scale = found.to_bits();
+        }
     }
 }
 

@@ -18,14 +18,13 @@ pub(crate) struct Int8Panel {
 ///
 /// # Safety
 ///
-/// - there are 1 to `S::ROWS` rows, and as many scales
-/// - `groups` words of each row, and the panel, are readable
+/// - there are 1 to `S::ROWS` rows
+/// - of each row the scale's word and the `groups` words after it, and the panel, are readable
 #[inline(always)]
 pub(crate) unsafe fn int8_tile<S: Tiled, D: Dot<S>>(
     simd: S,
     dot: D,
     rows: &[*const u32],
-    row_scales: &[f32],
     panel: Int8Panel,
     sums: &mut [f32; MOST_ELEMENTS],
 ) {
@@ -34,7 +33,7 @@ pub(crate) unsafe fn int8_tile<S: Tiled, D: Dot<S>>(
             match rows.len() {
                 // SAFETY: the caller's; the number of rows was just compared.
                 $($rows if $rows <= S::ROWS => unsafe {
-                    $name(simd, dot, &*rows.as_ptr().cast(), row_scales, panel, sums);
+                    $name(simd, dot, &*rows.as_ptr().cast(), panel, sums);
                 },)*
                 rows => unreachable!("no tile of {rows} rows"),
             }
@@ -57,7 +56,6 @@ macro_rules! fixed {
             simd: S,
             dot: D,
             rows: &[*const u32; $rows],
-            row_scales: &[f32],
             panel: Int8Panel,
             sums: &mut [f32; MOST_ELEMENTS],
         ) {
@@ -81,15 +79,16 @@ macro_rules! fixed {
                 };
                 $(
                     // SAFETY: `groups` words of the row are readable.
-                    let x = dot.splat(unsafe { *rows[$r].add(group) });
+                    let x = dot.splat(unsafe { *rows[$r].add(1 + group) });
                     sum[$r][0] = dot.add_products(sum[$r][0], x, w[0]);
                     sum[$r][1] = dot.add_products(sum[$r][1], x, w[1]);
                 )*
                 weights = weights.wrapping_add(2 * S::LANES * D::GROUP);
             }
             let mut to = sums.as_mut_ptr();
-            for (sum, &scale) in sum.iter().zip(row_scales) {
-                let scale = simd.splat(scale);
+            for (sum, row) in sum.iter().zip(rows) {
+                // SAFETY: the scale's word is readable.
+                let scale = simd.splat(f32::from_bits(unsafe { *row }));
                 for v in 0..2 {
                     let value = simd.mul(simd.mul(dot.to_float(sum[v]), scale), scales[v]);
                     // SAFETY: the tile is not larger than `sums`, as asserted.

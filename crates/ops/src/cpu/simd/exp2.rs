@@ -1,6 +1,6 @@
 //! Powers of two, for the softmax: scores carry the factor log2(e), which costs nothing where the queries are scaled.
 
-use crate::cpu::simd::Simd;
+use super::Simd;
 
 /// `2^x` for `x <= 0`, relative error below 3e-7; exactly 1 at 0 and exactly 0 below -126.5, so that what is not
 /// attended has no weight; NaN of NaN.
@@ -8,10 +8,9 @@ use crate::cpu::simd::Simd;
 /// `x = n + r`, `|r| <= 1/2`; `2^r` by the polynomial of degree 5 through (0, 1) whose largest relative error on that
 /// range is smallest (9e-8).
 #[inline(always)]
-pub(super) fn exp2<S: Simd>(simd: S, x: S::F32) -> S::F32 {
+pub(crate) fn exp2<S: Simd>(simd: S, x: S::F32) -> S::F32 {
     #[expect(clippy::approx_constant, reason = "close to ln 2, not equal: the optimum for this degree")]
     const COEFFICIENTS: [f32; 5] = [0.693_147, 0.240_222_42, 0.055_507_336, 0.009_671_514, 0.001_326_473];
-    // 2^-127 is beyond the exponents; its bits, all zero, are the number zero.
     let x = simd.max(simd.splat(-127.0), x);
     let n = simd.round(x);
     let r = simd.sub(x, n);
@@ -25,8 +24,8 @@ pub(super) fn exp2<S: Simd>(simd: S, x: S::F32) -> S::F32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Level, dispatch};
     use super::*;
-    use crate::cpu::simd::{Level, dispatch};
 
     #[inline(always)]
     fn one<S: Simd>(simd: S, x: f32) -> f32 {
