@@ -15,6 +15,16 @@ use super::positions::{PositionTables, Positions, Queries, Rotary, last_of};
 use super::{GraphOptions, Tensor, Weights, int};
 use crate::weights::{LayerBlobs, ProjectionBlobs};
 
+/// What attention works on.
+pub(crate) struct AttentionInputs<'a> {
+    /// `[batch, sequence, hidden]`, already normalised.
+    pub(crate) x: Tensor,
+    /// Positions of the pass.
+    pub(crate) positions: &'a Positions,
+    /// `[batch, kv_heads, past, head_dim]` each.
+    pub(crate) cache: KvCache<F32>,
+}
+
 /// What attention gives: its output at the query positions, and the cache with this pass appended.
 pub(crate) struct Attended {
     /// `[batch, queries, hidden]`.
@@ -23,7 +33,7 @@ pub(crate) struct Attended {
     pub(crate) present: KvCache<F32>,
 }
 
-/// Attention over `x` `[batch, sequence, hidden]`, already normalised.
+/// The attention half of a layer.
 ///
 /// Where the layer's queries stand apart, they are computed at the last position only.
 pub(crate) fn attention(
@@ -32,10 +42,9 @@ pub(crate) fn attention(
     options: GraphOptions,
     blobs: &LayerBlobs,
     weights: &dyn Weights,
-    x: Tensor,
-    positions: &Positions,
-    cache: KvCache<F32>,
+    inputs: AttentionInputs<'_>,
 ) -> Attended {
+    let AttentionInputs { x, positions, cache } = inputs;
     g.scoped("self_attn", |g| {
         let (q_width, kv_width) = (int(config.hidden_size()), int(config.kv_width()));
         let (q, k, v) = match blobs.projections {

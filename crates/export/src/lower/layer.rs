@@ -3,7 +3,7 @@
 use tmoe_model::Config;
 use tmoe_onnx::{F32, GraphBuilder, KvCache};
 
-use super::attention::attention;
+use super::attention::{AttentionInputs, attention};
 use super::feed_forward::{FeedForward, feed_forward};
 use super::norm::norm;
 use super::positions::{Positions, last_of};
@@ -46,7 +46,8 @@ pub(crate) fn layer(
     g.scoped(format!("layers.{index}"), |g| {
         let LayerInputs { hidden, positions, cache, statistics_mask } = inputs;
         let normed = norm(g, config, weights, "input_layernorm", hidden, blobs.input_norm);
-        let attended = attention(g, config, options, blobs, weights, normed, positions, cache);
+        let attended =
+            attention(g, config, options, blobs, weights, AttentionInputs { x: normed, positions, cache });
         let residual = match blobs.projections {
             ProjectionBlobs::Fused(_) => hidden,
             ProjectionBlobs::QueryApart { .. } => g.scoped("last", |g| last_of(g, hidden, 1)),
