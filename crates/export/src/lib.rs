@@ -1,6 +1,7 @@
 //! Time-MoE checkpoints to ONNX packages, without Python.
 //!
-//! [`export`] writes a package: graphs of standard ONNX operators that share one weights file, and a self-test.
+//! [`export`] writes a package: graphs that share one weights file, of standard ONNX operators and with those of `tmoe-ops`,
+//! and a self-test.
 //!
 //! ```
 //! use std::sync::atomic::AtomicBool;
@@ -12,8 +13,8 @@
 //! # let place = tempfile::tempdir()?;
 //! # let output = place.path().join("package");
 //! let checkpoint = Checkpoint::open(folder)?;
-//! let manifest = export(&checkpoint, &output, &ExportOptions::default(), &Silent, &AtomicBool::new(false))?;
-//! assert_eq!(manifest.horizons, [12]);
+//! let exported = export(&checkpoint, &output, &ExportOptions::default(), &Silent, &AtomicBool::new(false))?;
+//! assert_eq!(exported.manifest.horizons, [12]);
 //! assert!(output.join("model.onnx").exists());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

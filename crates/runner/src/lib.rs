@@ -57,6 +57,7 @@ pub use self::graph::GraphChoice;
 pub use self::provider::cpu::LibraryError;
 pub use self::provider::{Availability, Provider, ProviderChoice, ProviderOptions, Selection};
 pub use self::raw::RawModel;
+pub use self::series::batch::check_horizon;
 pub use self::series::normalize::{Normalization, Scale, UnknownNormalization};
 pub use self::series::{Series, SeriesError, SeriesLabel};
 pub use self::session::{PassCount, Session, SessionOptions};

@@ -1,10 +1,12 @@
 //! The project's own commands, run as `cargo xtask COMMAND`. One file per command.
 
+mod bench;
 mod demo;
 mod onnx_check;
 mod onnxruntime;
 mod paths;
 mod process;
+mod programs;
 mod python;
 mod setup;
 mod test;
@@ -21,6 +23,7 @@ Usage: cargo xtask COMMAND
 
   demo                  exports the demo checkpoint, forecasts tools/demo/operations.csv and plots it
   test [ARGS]           runs all tests; ARGS go to `cargo test`
+  bench                 measures the 50M shape on this machine and prints the README's table (minutes)
   setup                 fetches what demo and test need (they do so themselves), fails if it cannot
   check-onnx PATH...    runs the ONNX checker on packages or .onnx files
   help                  shows this text
@@ -64,6 +67,7 @@ fn run(mut arguments: Vec<OsString>) -> anyhow::Result<()> {
     let command = arguments.remove(0);
     match command.to_str().unwrap_or_default() {
         "demo" => demo::run(&no_arguments("demo", &arguments)?),
+        "bench" => bench::run(&no_arguments("bench", &arguments)?),
         "test" => test::run(&Workspace::find()?, &arguments),
         "setup" => setup::run(&no_arguments("setup", &arguments)?),
         "check-onnx" if arguments.is_empty() => {

@@ -10,7 +10,7 @@ use tmoe_cli::plot::{self, Figure, PlotFormat, terminal};
 use tmoe_data::csv;
 use tmoe_data::{Frequency, Series, Table, TimeColumn, json, write_atomically};
 use tmoe_runner::{
-    CancelToken, Control, Forecast, Forecaster, Normalization, Progress, SeriesError, Session,
+    CancelToken, Control, Forecast, Forecaster, Normalization, Progress, Session, check_horizon,
 };
 
 use crate::session::SessionArguments;
@@ -118,15 +118,6 @@ fn refuse_existing(arguments: &Arguments) -> Result<(), Failure> {
         )
         .into()),
         None => Ok(()),
-    }
-}
-
-/// Before anything is made that is as long as the horizon.
-fn check_horizon(horizon: usize, positions: usize) -> Result<(), SeriesError> {
-    match horizon {
-        0 => Err(SeriesError::HorizonZero),
-        _ if horizon >= positions => Err(SeriesError::HorizonTooLong { horizon, positions }),
-        _ => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@
 mod bad_csv;
 mod bad_packages;
 mod bench;
+mod evaluate;
 mod forecast;
 #[cfg(unix)]
 mod interrupt;
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
         ("bad_csv", bad_csv::TESTS, None),
         ("bad_packages", bad_packages::TESTS, None),
         ("bench", bench::TESTS, None),
+        ("evaluate", evaluate::TESTS, None),
         ("forecast", forecast::TESTS, None),
         #[cfg(unix)]
         ("interrupt", interrupt::TESTS, None),

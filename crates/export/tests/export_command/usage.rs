@@ -10,8 +10,8 @@ use crate::{arguments, run};
 fn a_precision_that_is_not_offered_is_answered_with_those_that_are() {
     let folder = tempdir().unwrap();
     let package = folder.path().join("package");
-    let outcome = run(arguments!["onnx", golden("dense"), "--output", package, "--precision", "int8"]);
-    outcome.usage_error(&["int8", "--precision", "fp32, fp16"]);
+    let outcome = run(arguments!["onnx", golden("dense"), "--output", package, "--precision", "int4"]);
+    outcome.usage_error(&["int4", "--precision", "fp32, fp16, bf16, int8"]);
     let outcome = run(arguments!["onnx", golden("dense"), "--output", package, "--positions", "first"]);
     outcome.usage_error(&["first", "--positions", "last, all"]);
     assert_eq!(entries(folder.path()), [""; 0]);

@@ -27,17 +27,26 @@ pub(crate) struct Limits {
     pub(crate) positions: usize,
 }
 
+/// Checks a horizon against the points that a model holds, context and horizon together: worth doing before anything is made
+/// that is as long as the horizon.
+///
+/// # Errors
+///
+/// [`SeriesError::HorizonZero`] and [`SeriesError::HorizonTooLong`].
+pub fn check_horizon(horizon: usize, positions: usize) -> Result<(), SeriesError> {
+    match horizon {
+        0 => Err(SeriesError::HorizonZero),
+        _ if horizon >= positions => Err(SeriesError::HorizonTooLong { horizon, positions }),
+        _ => Ok(()),
+    }
+}
+
 impl Limits {
     /// Checks what does not depend on any series.
     pub(crate) fn check(&self) -> Result<(), SeriesError> {
-        if self.horizon == 0 {
-            return Err(SeriesError::HorizonZero);
-        }
+        check_horizon(self.horizon, self.positions)?;
         if self.context == Some(0) {
             return Err(SeriesError::ContextZero);
-        }
-        if self.horizon >= self.positions {
-            return Err(SeriesError::HorizonTooLong { horizon: self.horizon, positions: self.positions });
         }
         Ok(())
     }

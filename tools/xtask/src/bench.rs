@@ -1,0 +1,84 @@
+//! `cargo xtask bench`: the table of speeds in the README, measured on this machine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::paths::Workspace;
+use crate::programs::build;
+use crate::{process, setup};
+
+/// How packages are exported, and the graph that is measured of each.
+const SUBJECTS: [(&str, &str); 4] =
+    [("fp32", "standard"), ("fp32", "plugin"), ("bf16", "plugin"), ("int8", "plugin")];
+
+/// Batch, context and horizon of each measurement.
+const SHAPES: [[&str; 3]; 4] =
+    [["1", "512", "96"], ["8", "512", "96"], ["1", "2048", "96"], ["1", "3072", "720"]];
+
+/// Sets up, builds, exports a model of the 50M shape with random weights in every precision, and prints a table.
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    setup::onnxruntime(workspace).map_err(anyhow::Error::msg)?;
+    let [tmoe_export, tmoe] = build(workspace)?;
+
+    let folder = workspace.target.join("bench");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let checkpoint = folder.join("50m");
+    if !checkpoint.exists() {
+        let mut init = Command::new(&tmoe_export);
+        init.args(["init", "--preset", "50m", "--seed", "1", "--output"]).arg(&checkpoint);
+        process::show_and_run(&mut init)?;
+    }
+    let mut rows = Vec::new();
+    for (precision, graph) in SUBJECTS {
+        let package = export(&tmoe_export, &checkpoint, &folder, precision)?;
+        for shape in SHAPES {
+            rows.push(measure(&tmoe, &package, precision, graph, shape)?);
+        }
+    }
+    println!("\n{HEADER}");
+    rows.iter().for_each(|row| println!("{row}"));
+    Ok(())
+}
+
+const HEADER: &str = "\
+| weights, graph | batch x context | prefill | of the roofline | decode | forecast | memory for the passes |
+|---|---|---|---|---|---|---|";
+
+fn export(tmoe_export: &Path, checkpoint: &Path, folder: &Path, precision: &str) -> Result<PathBuf> {
+    let package = folder.join(format!("50m-{precision}"));
+    if !package.exists() {
+        let mut export = Command::new(tmoe_export);
+        export.arg("onnx").arg(checkpoint).args(["--precision", precision, "--output"]).arg(&package);
+        process::show_and_run(&mut export)?;
+    }
+    Ok(package)
+}
+
+/// One row of the table.
+fn measure(
+    tmoe: &Path,
+    package: &Path,
+    precision: &str,
+    graph: &str,
+    [batch, context, horizon]: [&str; 3],
+) -> Result<String> {
+    let mut bench = Command::new(tmoe);
+    bench.arg("bench").arg(package).args(["--graph", graph, "--provider", "cpu", "--skip-hashes", "--json"]);
+    bench.args(["--batch", batch, "--context", context, "--horizon", horizon, "--repeats", "5"]);
+    let report: Value =
+        serde_json::from_str(&process::output(&mut bench)?).context("`tmoe bench` did not print JSON")?;
+    let number = |path: &str| report.pointer(path).and_then(Value::as_f64).unwrap_or(f64::NAN);
+    Ok(format!(
+        "| {precision} {graph} | {batch} x {context} | {:.0} ms | {:.0} % | {} on {context}: {:.0} ms | {horizon} points: {:.2} s | {:.0} MB |",
+        number("/prefill/seconds/median") * 1e3,
+        number("/prefill/roofline_ratio") * 100.0,
+        number("/decode/points"),
+        number("/decode/seconds/median") * 1e3,
+        number("/forecast/median"),
+        number("/pass_memory") / 1e6,
+    ))
+}
