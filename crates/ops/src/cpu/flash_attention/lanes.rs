@@ -239,14 +239,20 @@ fn hide<S: Simd, const VECTORS: usize>(
 /// Whether the rows of `values` that `index` names are finite.
 #[inline(always)]
 fn all_finite(values: &[f32], index: &[u32], head_dim: usize) -> bool {
-    let mut largest = 0;
+    // As integers, absolute values are in the order of the numbers, infinity and NaN above them.
+    let mut largest = [0; 8];
     for &row in index {
-        for value in &values[row as usize * head_dim..][..head_dim] {
-            // As integers, absolute values are in the order of the numbers, infinity and NaN above them.
-            largest = largest.max(value.to_bits() & 0x7fff_ffff);
+        let (chunks, rest) = values[row as usize * head_dim..][..head_dim].as_chunks::<8>();
+        for chunk in chunks {
+            for i in 0..8 {
+                largest[i] = largest[i].max(chunk[i].to_bits() & 0x7fff_ffff);
+            }
+        }
+        for i in 0..rest.len() {
+            largest[i] = largest[i].max(rest[i].to_bits() & 0x7fff_ffff);
         }
     }
-    largest < f32::INFINITY.to_bits()
+    largest.iter().all(|&largest| largest < f32::INFINITY.to_bits())
 }
 
 /// As [`weigh`] for all elements, where a key counts only for the lanes that attend to it: of a block of `index`, the

@@ -74,7 +74,7 @@ impl Rounding {
     }
 }
 
-/// A number, and how far from it the result of float32 may be: infinitely far where float32 may overflow on the way.
+/// A number, and how far from it the result of float32 may be: infinitely far where that may overflow on the way.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Near {
     pub(crate) value: f64,
@@ -84,12 +84,19 @@ pub(crate) struct Near {
 impl Near {
     /// Whether float32's result is near enough.
     pub(crate) fn holds(self, found: f32) -> bool {
-        self.tolerance == f64::INFINITY || (f64::from(found) - self.value).abs() <= self.tolerance
+        self.overflows() || (f64::from(found) - self.value).abs() <= self.tolerance
+    }
+
+    /// Whether float32 may overflow.
+    fn overflows(self) -> bool {
+        let largest = self.value.abs() + self.tolerance;
+        largest.is_nan() || largest > LARGE
     }
 }
 
-/// Sums larger than this may overflow.
+/// Numbers larger than this may overflow.
 const LARGE: f64 = 1e38;
+const OVERFLOW: Near = Near { value: 0.0, tolerance: f64::INFINITY };
 
 /// `x W`, [columns], of one row; `matrix` is [row.len(), columns].
 pub(crate) fn multiply(row: &[Near], matrix: &[f64], columns: usize, rounding: Rounding) -> Vec<Near> {
@@ -109,8 +116,8 @@ pub(crate) fn multiply(row: &[Near], matrix: &[f64], columns: usize, rounding: R
     for (sum, size) in sums.iter_mut().zip(sizes) {
         // Every product and every sum may be off by half a unit in the last place.
         sum.tolerance += 1.2e-7 * (row.len() + 2) as f64 * size;
-        if size.is_nan() || size > LARGE || !sum.tolerance.is_finite() {
-            *sum = Near { value: 0.0, tolerance: f64::INFINITY };
+        if size.is_nan() || size > LARGE || sum.overflows() {
+            *sum = OVERFLOW;
         }
     }
     sums
@@ -128,10 +135,8 @@ fn gated(activation: Activation, gate: Near, up: Near) -> Near {
     let inner = value * up.value;
     let tolerance =
         off * (up.value.abs() + up.tolerance) + value.abs() * up.tolerance + 1e-7 * inner.abs() + 3e-45;
-    if gate.value.abs() * up.value.abs() > LARGE || !tolerance.is_finite() {
-        return Near { value: 0.0, tolerance: f64::INFINITY };
-    }
-    Near { value: inner, tolerance }
+    let result = Near { value: inner, tolerance };
+    if gate.value.abs() * up.value.abs() > LARGE || result.overflows() { OVERFLOW } else { result }
 }
 
 /// The mixture of experts.
