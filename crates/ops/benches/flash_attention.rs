@@ -5,62 +5,16 @@
 //! Of attention only what the causal rule leaves is counted: `4 x head_dim` per query, head and key that it attends to.
 //! The exponentials, the rotation and the cache are work, but not counted.
 
-use std::hint::black_box;
-use std::num::NonZeroUsize;
-use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex};
+mod pair;
 
+use std::hint::black_box;
+
+use self::pair::Pair;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tmoe_ops::cpu::{
     AttentionInputs, AttentionOutputs, AttentionSizes, FlashAttention, FlashAttentionShape, Parallel,
     RotaryRounding, Sequential,
 };
-
-/// A second thread that lives as long as the benchmark, as a host's pool does.
-struct Pair {
-    jobs: Mutex<Sender<Box<dyn FnOnce() + Send>>>,
-}
-
-impl Pair {
-    fn new() -> Self {
-        let (jobs, queue) = channel::<Box<dyn FnOnce() + Send>>();
-        std::thread::spawn(move || queue.into_iter().for_each(|job| job()));
-        Self { jobs: Mutex::new(jobs) }
-    }
-}
-
-impl Parallel for Pair {
-    fn threads(&self) -> NonZeroUsize {
-        NonZeroUsize::new(2).expect("two")
-    }
-
-    fn for_each(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
-        use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-        let next = Arc::new(AtomicUsize::new(0));
-        let done = Arc::new(AtomicBool::new(false));
-        // SAFETY: the job is over before this call returns, so `task` outlives it.
-        let task: &'static (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute(task) };
-        let work = move |next: &AtomicUsize| {
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= tasks {
-                    break;
-                }
-                task(index);
-            }
-        };
-        let (their_next, their_done) = (Arc::clone(&next), Arc::clone(&done));
-        let job = Box::new(move || {
-            work(&their_next);
-            their_done.store(true, Ordering::Release);
-        });
-        self.jobs.lock().expect("no panic").send(job).expect("the thread lives");
-        work(&next);
-        while !done.load(Ordering::Acquire) {
-            std::hint::spin_loop();
-        }
-    }
-}
 
 /// Multiply-adds of `peak`, per call and accumulator.
 const STEPS: usize = 100_000;

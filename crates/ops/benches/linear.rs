@@ -2,13 +2,14 @@
 //!
 //! `cargo bench -p tmoe-ops --bench linear`; with `-- --summary` only a table, of medians, is printed.
 
+mod pair;
 mod roofline;
 
-use std::num::NonZeroUsize;
 use std::time::Instant;
 
+use self::pair::Pair;
 use criterion::{BenchmarkId, Criterion, Throughput};
-use tmoe_ops::cpu::{Linear, Parallel, ScopedThreads, Sequential, Weights};
+use tmoe_ops::cpu::{Linear, Parallel, Sequential, Weights};
 
 /// (input, output): q, k and v; o; router and shared expert's gate; a head; what fits the first-level cache.
 const LAYERS: [(usize, usize); 5] = [(384, 1152), (384, 384), (384, 9), (384, 64), (128, 64)];
@@ -36,10 +37,8 @@ impl Inputs {
 
 fn summary() {
     for threads in [1, 2] {
-        let threads: Box<dyn Parallel> = match NonZeroUsize::new(threads) {
-            Some(count) if threads > 1 => Box::new(ScopedThreads(count)),
-            _ => Box::new(Sequential),
-        };
+        let threads: Box<dyn Parallel> =
+            if threads == 2 { Box::new(Pair::new()) } else { Box::new(Sequential) };
         for (input, output) in LAYERS {
             for rows in ROWS {
                 let mut inputs = Inputs::new(input, output, rows);
@@ -73,7 +72,7 @@ fn main() {
         return summary();
     }
     let mut criterion = Criterion::default().configure_from_args();
-    let threads = ScopedThreads(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
+    let threads = Pair::new();
     for (input, output) in LAYERS {
         let mut group = criterion.benchmark_group(format!("linear/{input}x{output}"));
         for rows in ROWS {

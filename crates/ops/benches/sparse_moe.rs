@@ -3,14 +3,15 @@
 //! `cargo bench -p tmoe-ops --bench sparse_moe`; with `-- --summary [WORD]…` only a table, of medians and of the lines that have
 //! every word, is printed.
 
+mod pair;
 mod roofline;
 
-use std::num::NonZeroUsize;
 use std::time::Instant;
 
+use self::pair::Pair;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use half::bf16;
-use tmoe_ops::cpu::{Activation, Parallel, ScopedThreads, Sequential, SparseMoe, SparseMoeShape, Weights};
+use tmoe_ops::cpu::{Activation, Parallel, Sequential, SparseMoe, SparseMoeShape, Weights};
 
 struct Inputs {
     shape: SparseMoeShape,
@@ -93,10 +94,8 @@ const MIXTURES: [(&str, usize, usize, usize, usize); 7] = [
 
 fn summary(words: &[String]) {
     for threads in [1, 2] {
-        let threads: Box<dyn Parallel> = match NonZeroUsize::new(threads) {
-            Some(count) if threads > 1 => Box::new(ScopedThreads(count)),
-            _ => Box::new(Sequential),
-        };
+        let threads: Box<dyn Parallel> =
+            if threads == 2 { Box::new(Pair::new()) } else { Box::new(Sequential) };
         for (name, experts, ffn, top_k, tokens) in MIXTURES {
             for precision in ["float32", "bfloat16", "int8"] {
                 let line = format!("{} threads, {name} {tokens} tokens, {precision}", threads.threads());
@@ -138,7 +137,7 @@ fn main() {
         return summary(&arguments.filter(|word| word != "--bench").collect::<Vec<_>>());
     }
     let mut criterion = Criterion::default().configure_from_args();
-    let threads = ScopedThreads(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
+    let threads = Pair::new();
     for (name, experts, ffn, top_k, tokens) in MIXTURES {
         let mut group = criterion.benchmark_group(format!("sparse_moe/{name}"));
         for precision in ["float32", "bfloat16", "int8"] {

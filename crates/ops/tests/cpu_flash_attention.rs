@@ -145,7 +145,12 @@ prop_compose! {
             (1..=2_usize, 3..=4_usize),
             Just((1, 8)),
         ],
-        head_dim in prop_oneof![(4..=64_usize).prop_map(|half| 2 * half), Just(32), Just(64), Just(24)],
+        head_dim in prop_oneof![
+            (4..=64_usize).prop_map(|half| 2 * half),
+            (0..8_usize).prop_map(|half| 8 + 16 * half),
+            Just(32),
+            Just(64),
+        ],
         batch in 0..=3_usize,
         (sequence, queries) in (0..=sequences).prop_flat_map(|sequence| {
             (Just(sequence), prop_oneof![Just(sequence), Just(sequence.min(1)), sequence.min(1)..=sequence])
