@@ -32,15 +32,17 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         init.args(["init", "--preset", "50m", "--seed", "1", "--output"]).arg(&checkpoint);
         process::show_and_run(&mut init)?;
     }
-    let mut rows = Vec::new();
-    for (precision, graph) in SUBJECTS {
-        let package = export(&tmoe_export, &checkpoint, &folder, precision)?;
+    let packages = SUBJECTS
+        .iter()
+        .map(|(precision, _)| export(&tmoe_export, &checkpoint, &folder, precision))
+        .collect::<Result<Vec<_>>>()?;
+    // Row by row, as they are measured: each takes up to a minute.
+    println!("\n{HEADER}");
+    for ((precision, graph), package) in SUBJECTS.into_iter().zip(&packages) {
         for shape in SHAPES {
-            rows.push(measure(&tmoe, &package, precision, graph, shape)?);
+            println!("{}", measure(&tmoe, package, precision, graph, shape)?);
         }
     }
-    println!("\n{HEADER}");
-    rows.iter().for_each(|row| println!("{row}"));
     Ok(())
 }
 
@@ -68,7 +70,7 @@ fn measure(
 ) -> Result<String> {
     let mut bench = Command::new(tmoe);
     bench.arg("bench").arg(package).args(["--graph", graph, "--provider", "cpu", "--skip-hashes", "--json"]);
-    bench.args(["--batch", batch, "--context", context, "--horizon", horizon, "--repeats", "5"]);
+    bench.args(["--batch", batch, "--context", context, "--horizon", horizon, "--repeats", "3"]);
     let report: Value =
         serde_json::from_str(&process::output(&mut bench)?).context("`tmoe bench` did not print JSON")?;
     let number = |path: &str| report.pointer(path).and_then(Value::as_f64).unwrap_or(f64::NAN);
