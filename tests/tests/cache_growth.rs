@@ -1,0 +1,63 @@
+//! The cache of a generation: whatever room was reserved for it, the passes compute the same.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use ndarray::{Array2, Axis, s};
+use tmoe_runner::{Predictions, Session};
+use tmoe_tests::golden::Golden;
+use tmoe_tests::packages::{Packages, Variant};
+use tmoe_tests::subject::Subject;
+
+fn main() -> ExitCode {
+    let packages = Packages::new().unwrap_or_else(|error| panic!("cannot make a temporary folder: {error}"));
+    let packages = Arc::new(packages);
+    let goldens: Vec<_> = Golden::all().into_iter().map(Arc::new).collect();
+    let mut trials = Vec::new();
+    for subject in Subject::all() {
+        for golden in &goldens {
+            let missing = subject.missing();
+            let mut name = format!("{subject}/{}: too little reserved changes nothing", golden.name());
+            if let Some(reason) = missing {
+                name += &format!(" [{reason}]");
+            }
+            let (packages, golden) = (Arc::clone(&packages), Arc::clone(golden));
+            let trial = Trial::test(name, move || {
+                let session = packages.session(&golden, Variant::Last, subject)?;
+                too_little_reserved(&session)
+            });
+            trials.push(trial.with_ignored_flag(missing.is_some()));
+        }
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// Points of each pass.
+const PASSES: [usize; 5] = [7, 1, 2, 9, 4];
+
+fn too_little_reserved(session: &Session) -> Result<(), Failed> {
+    let total = PASSES.iter().sum();
+    let series = Array2::from_shape_fn((2, total), |(row, point)| (point as f32 * 0.4 + row as f32).sin());
+    let expected = generate(session, &series, total)?;
+    for capacity in [0, 1, 8, 4 * total] {
+        if generate(session, &series, capacity)? != expected {
+            return Err(format!("room for {capacity} points gives other predictions").into());
+        }
+    }
+    Ok(())
+}
+
+fn generate(session: &Session, series: &Array2<f32>, capacity: usize) -> Result<Vec<Predictions>, Failed> {
+    let mut decoder = session.decoder(series.nrows(), capacity).map_err(|error| error.to_string())?;
+    let mut first = 0;
+    let mut predictions = Vec::new();
+    for points in PASSES {
+        let end = first + points;
+        let input = series.slice(s![.., first..end]).insert_axis(Axis(2));
+        let mask = Array2::ones((series.nrows(), end));
+        predictions.push(decoder.step(input, mask.view()).map_err(|error| error.to_string())?);
+        first = end;
+    }
+    Ok(predictions)
+}
