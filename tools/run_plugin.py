@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-TOLERANCE = 1e-4  # of the largest value of a tensor, as `tmoe verify`
+# Of the largest value of a tensor, as `tmoe verify`: int8 quantises activations, bf16 rounds them on some processors.
+TOLERANCE = {"fp32": 1e-4, "fp16": 1e-4, "bf16": 5e-2, "int8": 3e-1}
 
 
 def read_safetensors(path):
@@ -56,6 +57,7 @@ def main(arguments):
         return 2
     package, library = map(Path, arguments)
     session = open_session(package, library)
+    tolerance = TOLERANCE[json.loads((package / "manifest.json").read_text())["precision"]]
     failed = False
     for case, (inputs, expected) in cases(read_safetensors(package / "selftest.safetensors")).items():
         names = list(expected)
@@ -66,7 +68,7 @@ def main(arguments):
             if output.size
         }
         worst = max(errors, key=errors.get)
-        ok = errors[worst] <= TOLERANCE
+        ok = errors[worst] <= tolerance
         failed |= not ok
         print(f"{'ok  ' if ok else 'FAIL'}  {case}: {len(errors)} tensors, worst {worst} {errors[worst]:.1e}")
     return 1 if failed else 0
