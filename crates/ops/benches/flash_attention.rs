@@ -156,7 +156,7 @@ fn flash_attention(c: &mut Criterion) {
             let mut present_key = values(batch * kv_heads * capacity * head_dim, 4);
             let mut present_value = values(present_key.len(), 5);
             let mut y = vec![0.0; q.len()];
-            let mut scratch = vec![0.0; attention.scratch_len(sizes, count)];
+            let mut scratch = vec![0.0; attention.scratch_len(sizes)];
             group.throughput(Throughput::Elements(case.operations()));
             group.bench_function(BenchmarkId::from_parameter(case.name), |b| {
                 b.iter(|| {

@@ -26,7 +26,7 @@ impl Inputs {
     fn new(input: usize, output: usize, rows: usize) -> Self {
         let noise = |count: usize| (0..count).map(|i| (i % 17) as f32 / 8.0 - 1.0).collect::<Vec<_>>();
         let linear = Linear::new(input, output, Weights::F32(&noise(input * output)), Some(&noise(output)));
-        let scratch = vec![0.0; linear.scratch_len(rows, 2)];
+        let scratch = vec![0.0; linear.scratch_len(rows)];
         Self { linear, x: noise(rows * input), y: vec![0.0; rows * output], scratch }
     }
 

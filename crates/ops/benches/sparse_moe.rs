@@ -61,7 +61,7 @@ impl Inputs {
                 )
             }
         };
-        let scratch = vec![0.0; moe.scratch_len(tokens, 2)];
+        let scratch = vec![0.0; moe.scratch_len(tokens)];
         Self {
             shape,
             moe,

@@ -101,7 +101,7 @@ fn run(case: &Case, way: Way) -> Found {
             mask: &case.mask,
         },
         AttentionOutputs { y: &mut y, present_key: &mut present_key, present_value: &mut present_value },
-        &mut vec![f32::NAN; attention.scratch_len(sizes, way.threads)],
+        &mut vec![f32::NAN; attention.scratch_len(sizes)],
         parallel,
     );
     if !way.in_place {

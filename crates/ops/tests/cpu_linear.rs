@@ -10,7 +10,7 @@ fn integers(count: usize, modulus: usize) -> Vec<f32> {
 }
 
 fn run(linear: &Linear, x: &[f32], rows: usize, output: usize, parallel: &dyn Parallel) -> Vec<f32> {
-    let mut scratch = vec![f32::NAN; linear.scratch_len(rows, parallel.threads().get())];
+    let mut scratch = vec![f32::NAN; linear.scratch_len(rows)];
     let mut y = vec![f32::NAN; rows * output];
     linear.run(x, &mut y, &mut scratch, parallel);
     y

@@ -36,7 +36,7 @@ fn inputs(shape: &SparseMoeShape, tokens: usize) -> Inputs {
 
 fn run(moe: &SparseMoe, inputs: &Inputs, parallel: &dyn Parallel) -> Vec<f32> {
     let tokens = inputs.x.len() / HIDDEN;
-    let mut scratch = vec![f32::NAN; moe.scratch_len(tokens, parallel.threads().get())];
+    let mut scratch = vec![f32::NAN; moe.scratch_len(tokens)];
     let mut y = vec![f32::NAN; inputs.x.len()];
     moe.run(&inputs.x, &inputs.logits, &mut y, &mut scratch, parallel);
     y
@@ -121,7 +121,7 @@ fn too_little_scratch_memory_is_refused() {
     let shape = shape(2, 8, 1);
     let inputs = inputs(&shape, 3);
     let moe = SparseMoe::new(shape, Weights::F32(&inputs.gate_up), Weights::F32(&inputs.down));
-    let mut scratch = vec![0.0; moe.scratch_len(3, 1) - 1];
+    let mut scratch = vec![0.0; moe.scratch_len(3) - 1];
     moe.run(&inputs.x, &inputs.logits, &mut vec![0.0; inputs.x.len()], &mut scratch, &Sequential);
 }
 

@@ -20,7 +20,7 @@ use std::mem::MaybeUninit;
 use super::MAX_HEAD_DIM;
 use super::points::assert_rows;
 use super::task::{Pass, Sink, Task};
-use super::transpose::{Transpose, transpose_tall, transpose_wide};
+use super::transpose::{Transpose, transpose};
 use crate::cpu::simd::{Simd, exp2};
 
 /// Vectors of queries in a task, at most.
@@ -97,7 +97,7 @@ fn attend_vectors<S: Transpose, const STEP: usize, const VECTORS: usize>(
     }
     // SAFETY: `width x head_dim` elements of `o` were written above, and as many fit in `q`.
     unsafe {
-        transpose_wide(simd, o, width, head_dim, q);
+        transpose(simd, o, width, head_dim, q);
         o.write_bytes(0, width * head_dim);
     }
 
@@ -177,7 +177,7 @@ fn attend_vectors<S: Transpose, const STEP: usize, const VECTORS: usize>(
             simd.store(tops.as_mut_ptr().add(v * S::LANES), top[v]);
             simd.store(sums.as_mut_ptr().add(v * S::LANES), sum[v]);
         }
-        transpose_tall(simd, o, head_dim, width, q);
+        transpose(simd, o, head_dim, width, q);
         for lane in 0..task.lanes.len() {
             let row = std::slice::from_raw_parts(q.add(lane * head_dim), head_dim);
             sink.deliver(pass, task, task.lanes.start + lane, row, tops[lane], sums[lane]);

@@ -136,7 +136,7 @@ impl FlashAttention {
     }
 
     /// Elements of scratch memory that a run wants, whatever the number of threads.
-    pub fn scratch_len(&self, sizes: AttentionSizes, _threads: usize) -> usize {
+    pub fn scratch_len(&self, sizes: AttentionSizes) -> usize {
         let partial = match self.parts(sizes) {
             1 => 0,
             parts => sizes.batch * self.shape.heads * sizes.queries * parts * (self.shape.head_dim + 2),
@@ -173,7 +173,7 @@ impl FlashAttention {
     ) {
         self.check(&inputs, &outputs);
         let sizes = inputs.sizes;
-        let scratch_len = self.scratch_len(sizes, parallel.threads().get());
+        let scratch_len = self.scratch_len(sizes);
         assert!(scratch.len() >= scratch_len, "scratch has {} of {scratch_len} elements", scratch.len());
         let (words, partial) = scratch[..scratch_len].split_at_mut(Points::words(sizes));
         // SAFETY: u32 has the size and the alignment of f32, and any bits are a value of either.

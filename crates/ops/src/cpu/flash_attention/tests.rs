@@ -39,7 +39,7 @@ fn check(level: Level, case: &Case) {
             mask: &case.mask,
         },
         AttentionOutputs { y: &mut y, present_key: &mut present_key, present_value: &mut present_value },
-        &mut vec![f32::NAN; attention.scratch_len(sizes, 1)],
+        &mut vec![f32::NAN; attention.scratch_len(sizes)],
         &Sequential,
     );
     let expected = case.expected();

@@ -92,22 +92,22 @@ unsafe fn transpose_8(from: *const f32, from_stride: usize, to: *mut f32, to_str
     }
 }
 
-/// `to [columns, rows] = from [rows, columns]` transposed, `rows` a multiple of `LANES`.
+/// `to [columns, rows] = from [rows, columns]` transposed: square by square, and what is beyond the last ones by elements.
 ///
 /// # Safety
 ///
 /// `rows x columns` elements are readable at `from` and writable at `to`, and the two do not overlap.
 #[inline(always)]
-pub(super) unsafe fn transpose_wide<S: Transpose>(
+pub(super) unsafe fn transpose<S: Transpose>(
     simd: S,
     from: *const f32,
     rows: usize,
     columns: usize,
     to: *mut f32,
 ) {
-    let whole = columns / S::LANES * S::LANES;
-    for row in (0..rows).step_by(S::LANES) {
-        for column in (0..whole).step_by(S::LANES) {
+    let (whole_rows, whole_columns) = (rows / S::LANES * S::LANES, columns / S::LANES * S::LANES);
+    for row in (0..whole_rows).step_by(S::LANES) {
+        for column in (0..whole_columns).step_by(S::LANES) {
             // SAFETY: the square lies within both matrices.
             unsafe {
                 simd.transpose_square(
@@ -116,48 +116,14 @@ pub(super) unsafe fn transpose_wide<S: Transpose>(
                     to.add(column * rows + row),
                     rows,
                 );
-            }
-        }
-        for column in whole..columns {
-            for row in row..row + S::LANES {
-                // SAFETY: within both matrices.
-                unsafe { *to.add(column * rows + row) = *from.add(row * columns + column) };
             }
         }
     }
-}
-
-/// `to [columns, rows] = from [rows, columns]` transposed, `columns` a multiple of `LANES`.
-///
-/// # Safety
-///
-/// `rows x columns` elements are readable at `from` and writable at `to`, and the two do not overlap.
-#[inline(always)]
-pub(super) unsafe fn transpose_tall<S: Transpose>(
-    simd: S,
-    from: *const f32,
-    rows: usize,
-    columns: usize,
-    to: *mut f32,
-) {
-    let whole = rows / S::LANES * S::LANES;
-    for column in (0..columns).step_by(S::LANES) {
-        for row in (0..whole).step_by(S::LANES) {
-            // SAFETY: the square lies within both matrices.
-            unsafe {
-                simd.transpose_square(
-                    from.add(row * columns + column),
-                    columns,
-                    to.add(column * rows + row),
-                    rows,
-                );
-            }
-        }
-        for column in column..column + S::LANES {
-            for row in whole..rows {
-                // SAFETY: within both matrices.
-                unsafe { *to.add(column * rows + row) = *from.add(row * columns + column) };
-            }
+    for row in 0..rows {
+        let first = if row < whole_rows { whole_columns } else { 0 };
+        for column in first..columns {
+            // SAFETY: within both matrices.
+            unsafe { *to.add(column * rows + row) = *from.add(row * columns + column) };
         }
     }
 }
@@ -175,8 +141,8 @@ mod tests {
             let (mut turned, mut back) = (vec![0.0; from.len()], vec![0.0; from.len()]);
             // SAFETY: all three have `rows x columns` elements.
             unsafe {
-                transpose_wide(simd, from.as_ptr(), rows, columns, turned.as_mut_ptr());
-                transpose_tall(simd, turned.as_ptr(), columns, rows, back.as_mut_ptr());
+                transpose(simd, from.as_ptr(), rows, columns, turned.as_mut_ptr());
+                transpose(simd, turned.as_ptr(), columns, rows, back.as_mut_ptr());
             }
             for row in 0..rows {
                 for column in 0..columns {

@@ -40,8 +40,8 @@ impl Linear {
         Self { panels, bias: bias.map(<[f32]>::to_vec) }
     }
 
-    /// How many float32 of scratch memory [`run`](Self::run) needs for so many rows on so many threads.
-    pub fn scratch_len(&self, rows: usize, _threads: usize) -> usize {
+    /// How many float32 of scratch memory [`run`](Self::run) needs for so many rows, on any number of threads.
+    pub fn scratch_len(&self, rows: usize) -> usize {
         Inputs::scratch_len(&self.panels, rows)
     }
 
@@ -57,7 +57,7 @@ impl Linear {
         assert_eq!(y.len(), rows * output, "elements of y, [rows, {output}]");
         assert!(output == 0 || x.len() == rows * input, "elements of x, [{rows}, {input}]");
         let threads = parallel.threads().get();
-        assert!(scratch.len() >= self.scratch_len(rows, threads), "scratch memory");
+        assert!(scratch.len() >= self.scratch_len(rows), "scratch memory");
         let blocks = rows.div_ceil(BLOCK_ROWS);
         let parts = parts(blocks, self.panels.count, threads);
         let x = Inputs::new(&self.panels, x, rows, scratch, parallel);

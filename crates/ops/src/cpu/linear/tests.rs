@@ -11,7 +11,7 @@ use crate::cpu::{ScopedThreads, Sequential};
 
 fn run(linear: &Linear, x: &[f32], parallel: &dyn Parallel) -> Vec<f32> {
     let rows = x.len() / linear.panels.depth;
-    let mut scratch = vec![f32::NAN; linear.scratch_len(rows, parallel.threads().get())];
+    let mut scratch = vec![f32::NAN; linear.scratch_len(rows)];
     let mut y = vec![f32::NAN; rows * linear.panels.columns];
     linear.run(x, &mut y, &mut scratch, parallel);
     y

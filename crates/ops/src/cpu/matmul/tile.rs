@@ -108,6 +108,47 @@ pub(crate) fn panels_at_once(rows: usize) -> usize {
     }
 }
 
+/// Makes the tiles of every height with a macro that makes one: `fixed!(name, [rows: 0 1 ..])`.
+macro_rules! every_height {
+    ($fixed:ident) => {
+        $fixed!(tile_1, [1: 0]);
+        $fixed!(tile_2, [2: 0 1]);
+        $fixed!(tile_3, [3: 0 1 2]);
+        $fixed!(tile_4, [4: 0 1 2 3]);
+        $fixed!(tile_5, [5: 0 1 2 3 4]);
+        $fixed!(tile_6, [6: 0 1 2 3 4 5]);
+        $fixed!(tile_7, [7: 0 1 2 3 4 5 6]);
+        $fixed!(tile_8, [8: 0 1 2 3 4 5 6 7]);
+        $fixed!(tile_9, [9: 0 1 2 3 4 5 6 7 8]);
+        $fixed!(tile_10, [10: 0 1 2 3 4 5 6 7 8 9]);
+        $fixed!(tile_11, [11: 0 1 2 3 4 5 6 7 8 9 10]);
+        $fixed!(tile_12, [12: 0 1 2 3 4 5 6 7 8 9 10 11]);
+    };
+}
+pub(crate) use every_height;
+
+/// Calls the tile that [`every_height`] has made for so many rows, of which there are 1 to `$S::ROWS`: with what comes
+/// `$before` them, the rows as an array, and what comes `$after` them.
+macro_rules! of_height {
+    ($S:ident, $before:tt, $rows:ident, $after:tt) => {
+        of_height!(
+            @match $S, $before, $rows, $after,
+            tile_1 1, tile_2 2, tile_3 3, tile_4 4, tile_5 5, tile_6 6,
+            tile_7 7, tile_8 8, tile_9 9, tile_10 10, tile_11 11, tile_12 12
+        )
+    };
+    (@match $S:ident, $before:tt, $rows:ident, $after:tt, $($tile:ident $height:literal),*) => {
+        match $rows.len() {
+            $($height if $height <= $S::ROWS => of_height!(@call $tile, $before, $rows, $after),)*
+            rows => unreachable!("no tile of {rows} rows"),
+        }
+    };
+    (@call $tile:ident, [$($before:expr),*], $rows:ident, [$($after:expr),*]) => {
+        $tile($($before,)* &*$rows.as_ptr().cast(), $($after),*)
+    };
+}
+pub(crate) use of_height;
+
 /// Multiplies `rows.len()` rows with `panels` adjoining panels of [depth / E::ROWS, 2 vectors]; the sums go to `sums`,
 /// [rows, panels, 2 vectors]. Every sum runs over the depth in ascending order, whatever the tile.
 ///

@@ -3,7 +3,7 @@
 //! A kernel is written once, generic over [`Simd`] and `#[inline(always)]`; [`dispatch!`](super::dispatch) compiles it for every
 //! instruction set and calls the best one that the processor has:
 //!
-//! ```ignore
+//! ```text
 //! #[inline(always)]
 //! fn double<S: Simd>(simd: S, x: &mut [f32]) { … }
 //!

@@ -76,8 +76,8 @@ impl SparseMoe {
         }
     }
 
-    /// How many float32 of scratch memory [`run`](Self::run) needs for so many tokens on so many threads.
-    pub fn scratch_len(&self, tokens: usize, _threads: usize) -> usize {
+    /// How many float32 of scratch memory [`run`](Self::run) needs for so many tokens, on any number of threads.
+    pub fn scratch_len(&self, tokens: usize) -> usize {
         let SparseMoeShape { experts, hidden, ffn, top_k, .. } = self.shape;
         let tokens = tokens.min(CHUNK);
         let slots = tokens * top_k;
@@ -105,7 +105,7 @@ impl SparseMoe {
         assert_eq!(x.len(), tokens * hidden, "elements of x, [tokens, {hidden}]");
         assert_eq!(router_logits.len(), tokens * experts, "router logits of [{tokens}, {experts}]");
         assert_eq!(y.len(), x.len(), "elements of y, [{tokens}, {hidden}]");
-        let needed = self.scratch_len(tokens, parallel.threads().get());
+        let needed = self.scratch_len(tokens);
         assert!(scratch.len() >= needed, "scratch memory of {}, {needed} are needed", scratch.len());
         let chunks = x.chunks(CHUNK * hidden).zip(router_logits.chunks(CHUNK * experts));
         for ((x, router_logits), y) in chunks.zip(y.chunks_mut(CHUNK * hidden)) {

@@ -69,7 +69,7 @@ fn awkward_logits(random: &mut Random, count: usize) -> Vec<f32> {
 
 fn run(moe: &SparseMoe, x: &[f32], logits: &[f32], parallel: &dyn Parallel) -> Vec<f32> {
     let tokens = x.len() / moe.shape.hidden;
-    let mut scratch = vec![f32::NAN; moe.scratch_len(tokens, parallel.threads().get())];
+    let mut scratch = vec![f32::NAN; moe.scratch_len(tokens)];
     let mut y = vec![f32::NAN; x.len()];
     moe.run(x, logits, &mut y, &mut scratch, parallel);
     y
@@ -266,7 +266,7 @@ fn no_tokens_give_no_outputs_in_every_precision() {
             ),
         ] {
             let moe = SparseMoe::with(instructions, shape, gate_up, down);
-            assert_eq!(moe.scratch_len(0, 2), 5);
+            assert_eq!(moe.scratch_len(0), 5);
             assert!(run(&moe, &[], &[], &threads(2)).is_empty());
         }
     }

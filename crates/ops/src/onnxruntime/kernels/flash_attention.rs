@@ -8,9 +8,7 @@ use super::super::error::OperatorError;
 use super::super::info::Info;
 use super::super::operator::Kernel;
 use super::{elements, required};
-use crate::cpu::{
-    AttentionInputs, AttentionOutputs, AttentionSizes, FlashAttention, FlashAttentionShape, Parallel,
-};
+use crate::cpu::{AttentionInputs, AttentionOutputs, AttentionSizes, FlashAttention, FlashAttentionShape};
 use crate::schema::{Attributes, Dimension, FLASH_ATTENTION, FlashAttentionAttributes};
 
 pub(in crate::onnxruntime) struct FlashAttentionKernel {
@@ -91,7 +89,7 @@ impl Kernel for FlashAttentionKernel {
         };
         let attention = self.attention(head_dim);
         let threads = context.threads();
-        let mut scratch = context.scratch(attention.scratch_len(sizes, threads.threads().get()))?;
+        let mut scratch = context.scratch(attention.scratch_len(sizes))?;
         attention.run(inputs, outputs, scratch.elements(), &threads);
         Ok(())
     }

@@ -5,7 +5,7 @@ use super::super::error::OperatorError;
 use super::super::info::Info;
 use super::super::operator::Kernel;
 use super::{elements, required, shape_error, weights};
-use crate::cpu::{Linear, Parallel};
+use crate::cpu::Linear;
 use crate::schema::LINEAR;
 
 pub(in crate::onnxruntime) struct LinearKernel {
@@ -42,7 +42,7 @@ impl Kernel for LinearKernel {
             return Ok(());
         }
         let threads = context.threads();
-        let mut scratch = context.scratch(self.linear.scratch_len(rows, threads.threads().get()))?;
+        let mut scratch = context.scratch(self.linear.scratch_len(rows))?;
         // SAFETY: an output of its own, with as many elements; the kernel writes all before it reads any.
         let y = unsafe { std::slice::from_raw_parts_mut(y, y_len) };
         self.linear.run(values, y, scratch.elements(), &threads);

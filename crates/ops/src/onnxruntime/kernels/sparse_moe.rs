@@ -5,7 +5,7 @@ use super::super::error::OperatorError;
 use super::super::info::Info;
 use super::super::operator::Kernel;
 use super::{elements, required, shape_error, weights};
-use crate::cpu::{Parallel, SparseMoe, SparseMoeShape};
+use crate::cpu::{SparseMoe, SparseMoeShape};
 use crate::schema::{SPARSE_MOE, SparseMoeAttributes};
 
 pub(in crate::onnxruntime) struct SparseMoeKernel {
@@ -53,7 +53,7 @@ impl Kernel for SparseMoeKernel {
             return Ok(());
         }
         let threads = context.threads();
-        let mut scratch = context.scratch(self.moe.scratch_len(tokens, threads.threads().get()))?;
+        let mut scratch = context.scratch(self.moe.scratch_len(tokens))?;
         // SAFETY: an output of its own, with as many elements; the kernel writes all before it reads any.
         let y = unsafe { std::slice::from_raw_parts_mut(y, y_len) };
         self.moe.run(values, scores, y, scratch.elements(), &threads);

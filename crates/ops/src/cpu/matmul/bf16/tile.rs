@@ -1,7 +1,7 @@
 //! The innermost loop where rows and weights are pairs of bfloat16: a few rows times one panel, in registers.
 
 use super::{Dot, Pair};
-use crate::cpu::matmul::tile::{Ahead, MOST_ELEMENTS, Tiled};
+use crate::cpu::matmul::tile::{Ahead, MOST_ELEMENTS, Tiled, every_height, of_height};
 
 /// Multiplies `rows.len()` rows of `pairs` pairs with a panel, [pairs, 2 vectors]; the sums go to `sums`,
 /// [rows, 2 vectors].
@@ -20,21 +20,8 @@ pub(crate) unsafe fn pair_tile<S: Tiled, D: Dot<S>>(
     ahead: Ahead,
     sums: &mut [f32; MOST_ELEMENTS],
 ) {
-    macro_rules! tiles {
-        ($($name:ident $rows:literal),*) => {
-            match rows.len() {
-                // SAFETY: the caller's; the number of rows was just compared.
-                $($rows if $rows <= S::ROWS => unsafe {
-                    $name(simd, dot, &*rows.as_ptr().cast(), weights, pairs, ahead, sums);
-                },)*
-                rows => unreachable!("no tile of {rows} rows"),
-            }
-        };
-    }
-    tiles!(
-        tile_1 1, tile_2 2, tile_3 3, tile_4 4, tile_5 5, tile_6 6,
-        tile_7 7, tile_8 8, tile_9 9, tile_10 10, tile_11 11, tile_12 12
-    );
+    // SAFETY: the caller's; the number of rows is compared with the tile's.
+    unsafe { of_height!(S, [simd, dot], rows, [weights, pairs, ahead, sums]) }
 }
 
 /// A tile of fixed size. Written out, because sums in an array that a loop indexes end up in memory.
@@ -79,15 +66,4 @@ macro_rules! fixed {
     };
 }
 
-fixed!(tile_1, [1: 0]);
-fixed!(tile_2, [2: 0 1]);
-fixed!(tile_3, [3: 0 1 2]);
-fixed!(tile_4, [4: 0 1 2 3]);
-fixed!(tile_5, [5: 0 1 2 3 4]);
-fixed!(tile_6, [6: 0 1 2 3 4 5]);
-fixed!(tile_7, [7: 0 1 2 3 4 5 6]);
-fixed!(tile_8, [8: 0 1 2 3 4 5 6 7]);
-fixed!(tile_9, [9: 0 1 2 3 4 5 6 7 8]);
-fixed!(tile_10, [10: 0 1 2 3 4 5 6 7 8 9]);
-fixed!(tile_11, [11: 0 1 2 3 4 5 6 7 8 9 10]);
-fixed!(tile_12, [12: 0 1 2 3 4 5 6 7 8 9 10 11]);
+every_height!(fixed);

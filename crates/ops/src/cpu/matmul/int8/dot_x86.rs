@@ -67,138 +67,70 @@ impl AvxVnni {
     }
 }
 
-// SAFETY of the operations below: `self` proves that the processor has the instructions; pointers are the caller's.
-impl Dot<Avx2> for Avx2 {
-    const GROUP: usize = 2;
-    const OFFSET: i32 = 0;
-    type Sum = __m256i;
-    type Weights = __m256i;
+/// [`Dot`] for an instruction set, from the intrinsics in which the sets differ.
+macro_rules! dot {
+    (
+        $proof:ty as $simd:ty, group $group:literal, offset $offset:literal, [$vector:ty, $float:ty],
+        $load:ident, $splat:ident, $to_float:ident,
+        |$from:ident| $load_weights:expr, |$sum:ident, $inputs:ident, $weights:ident| $add_products:expr
+    ) => {
+        // SAFETY of the operations: `self` proves that the processor has the instructions; pointers are the caller's.
+        impl Dot<$simd> for $proof {
+            const GROUP: usize = $group;
+            const OFFSET: i32 = $offset;
+            type Sum = $vector;
+            type Weights = $vector;
 
-    #[inline(always)]
-    unsafe fn load_sum(self, from: *const i32) -> __m256i {
-        // SAFETY: see above.
-        unsafe { _mm256_loadu_si256(from.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn load_weights(self, from: *const i8) -> __m256i {
-        // SAFETY: see above.
-        unsafe { _mm256_cvtepi8_epi16(_mm_loadu_si128(from.cast())) }
-    }
-    #[inline(always)]
-    fn splat(self, group: u32) -> __m256i {
-        // SAFETY: see above.
-        unsafe { _mm256_set1_epi32(group as i32) }
-    }
-    #[inline(always)]
-    fn add_products(self, sum: __m256i, inputs: __m256i, weights: __m256i) -> __m256i {
-        // SAFETY: see above.
-        unsafe { _mm256_add_epi32(sum, _mm256_madd_epi16(inputs, weights)) }
-    }
-    #[inline(always)]
-    fn to_float(self, sum: __m256i) -> __m256 {
-        // SAFETY: see above.
-        unsafe { _mm256_cvtepi32_ps(sum) }
-    }
+            #[inline(always)]
+            unsafe fn load_sum(self, from: *const i32) -> $vector {
+                // SAFETY: see above.
+                unsafe { $load(from.cast()) }
+            }
+            #[inline(always)]
+            unsafe fn load_weights(self, $from: *const i8) -> $vector {
+                // SAFETY: see above.
+                unsafe { $load_weights }
+            }
+            #[inline(always)]
+            fn splat(self, group: u32) -> $vector {
+                // SAFETY: see above.
+                unsafe { $splat(group as i32) }
+            }
+            #[inline(always)]
+            fn add_products(self, $sum: $vector, $inputs: $vector, $weights: $vector) -> $vector {
+                // SAFETY: see above.
+                unsafe { $add_products }
+            }
+            #[inline(always)]
+            fn to_float(self, sum: $vector) -> $float {
+                // SAFETY: see above.
+                unsafe { $to_float(sum) }
+            }
+        }
+    };
 }
 
-// SAFETY of the operations below: `self` proves that the processor has the instructions; pointers are the caller's.
-impl Dot<Avx512> for Avx512 {
-    const GROUP: usize = 2;
-    const OFFSET: i32 = 0;
-    type Sum = __m512i;
-    type Weights = __m512i;
-
-    #[inline(always)]
-    unsafe fn load_sum(self, from: *const i32) -> __m512i {
-        // SAFETY: see above.
-        unsafe { _mm512_loadu_si512(from.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn load_weights(self, from: *const i8) -> __m512i {
-        // SAFETY: see above.
-        unsafe { _mm512_cvtepi8_epi16(_mm256_loadu_si256(from.cast())) }
-    }
-    #[inline(always)]
-    fn splat(self, group: u32) -> __m512i {
-        // SAFETY: see above.
-        unsafe { _mm512_set1_epi32(group as i32) }
-    }
-    #[inline(always)]
-    fn add_products(self, sum: __m512i, inputs: __m512i, weights: __m512i) -> __m512i {
-        // SAFETY: see above.
-        unsafe { _mm512_add_epi32(sum, _mm512_madd_epi16(inputs, weights)) }
-    }
-    #[inline(always)]
-    fn to_float(self, sum: __m512i) -> __m512 {
-        // SAFETY: see above.
-        unsafe { _mm512_cvtepi32_ps(sum) }
-    }
-}
-
-// SAFETY of the operations below: `self` proves that the processor has the instructions; pointers are the caller's.
-impl Dot<Avx2> for AvxVnni {
-    const GROUP: usize = 4;
-    const OFFSET: i32 = 128;
-    type Sum = __m256i;
-    type Weights = __m256i;
-
-    #[inline(always)]
-    unsafe fn load_sum(self, from: *const i32) -> __m256i {
-        // SAFETY: see above.
-        unsafe { _mm256_loadu_si256(from.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn load_weights(self, from: *const i8) -> __m256i {
-        // SAFETY: see above.
-        unsafe { _mm256_loadu_si256(from.cast()) }
-    }
-    #[inline(always)]
-    fn splat(self, group: u32) -> __m256i {
-        // SAFETY: see above.
-        unsafe { _mm256_set1_epi32(group as i32) }
-    }
-    #[inline(always)]
-    fn add_products(self, sum: __m256i, inputs: __m256i, weights: __m256i) -> __m256i {
-        // SAFETY: see above.
-        unsafe { _mm256_dpbusd_avx_epi32(sum, inputs, weights) }
-    }
-    #[inline(always)]
-    fn to_float(self, sum: __m256i) -> __m256 {
-        // SAFETY: see above.
-        unsafe { _mm256_cvtepi32_ps(sum) }
-    }
-}
-
-// SAFETY of the operations below: `self` proves that the processor has the instructions; pointers are the caller's.
-impl Dot<Avx512> for Avx512Vnni {
-    const GROUP: usize = 4;
-    const OFFSET: i32 = 128;
-    type Sum = __m512i;
-    type Weights = __m512i;
-
-    #[inline(always)]
-    unsafe fn load_sum(self, from: *const i32) -> __m512i {
-        // SAFETY: see above.
-        unsafe { _mm512_loadu_si512(from.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn load_weights(self, from: *const i8) -> __m512i {
-        // SAFETY: see above.
-        unsafe { _mm512_loadu_si512(from.cast()) }
-    }
-    #[inline(always)]
-    fn splat(self, group: u32) -> __m512i {
-        // SAFETY: see above.
-        unsafe { _mm512_set1_epi32(group as i32) }
-    }
-    #[inline(always)]
-    fn add_products(self, sum: __m512i, inputs: __m512i, weights: __m512i) -> __m512i {
-        // SAFETY: see above.
-        unsafe { _mm512_dpbusd_epi32(sum, inputs, weights) }
-    }
-    #[inline(always)]
-    fn to_float(self, sum: __m512i) -> __m512 {
-        // SAFETY: see above.
-        unsafe { _mm512_cvtepi32_ps(sum) }
-    }
-}
+dot!(
+    Avx2 as Avx2, group 2, offset 0, [__m256i, __m256],
+    _mm256_loadu_si256, _mm256_set1_epi32, _mm256_cvtepi32_ps,
+    |from| _mm256_cvtepi8_epi16(_mm_loadu_si128(from.cast())),
+    |sum, inputs, weights| _mm256_add_epi32(sum, _mm256_madd_epi16(inputs, weights))
+);
+dot!(
+    Avx512 as Avx512, group 2, offset 0, [__m512i, __m512],
+    _mm512_loadu_si512, _mm512_set1_epi32, _mm512_cvtepi32_ps,
+    |from| _mm512_cvtepi8_epi16(_mm256_loadu_si256(from.cast())),
+    |sum, inputs, weights| _mm512_add_epi32(sum, _mm512_madd_epi16(inputs, weights))
+);
+dot!(
+    AvxVnni as Avx2, group 4, offset 128, [__m256i, __m256],
+    _mm256_loadu_si256, _mm256_set1_epi32, _mm256_cvtepi32_ps,
+    |from| _mm256_loadu_si256(from.cast()),
+    |sum, inputs, weights| _mm256_dpbusd_avx_epi32(sum, inputs, weights)
+);
+dot!(
+    Avx512Vnni as Avx512, group 4, offset 128, [__m512i, __m512],
+    _mm512_loadu_si512, _mm512_set1_epi32, _mm512_cvtepi32_ps,
+    |from| _mm512_loadu_si512(from.cast()),
+    |sum, inputs, weights| _mm512_dpbusd_epi32(sum, inputs, weights)
+);
