@@ -2,6 +2,7 @@
 
 mod commands;
 mod interrupt;
+mod progress;
 mod session;
 mod text;
 

@@ -5,14 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use indicatif::{ProgressBar, ProgressStyle};
 use tmoe_cli::plot::{self, Figure, PlotFormat, terminal};
 use tmoe_data::csv;
 use tmoe_data::{Frequency, Series, Table, TimeColumn, json, write_atomically};
-use tmoe_runner::{
-    CancelToken, Control, Forecast, Forecaster, Normalization, Progress, Session, check_horizon,
-};
+use tmoe_runner::{CancelToken, Forecast, Forecaster, Normalization, Session, check_horizon};
 
+use crate::progress::with_bar;
 use crate::session::SessionArguments;
 use crate::{Failure, interrupt};
 
@@ -146,21 +144,12 @@ fn forecast(
     if let Some(points) = arguments.context {
         forecaster = forecaster.with_context(points);
     }
-    let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("forecast {bar:40} {pos}/{len} passes, {eta} left") {
-        bar.set_style(style);
-    }
-    let progress = |progress: Progress| {
-        bar.set_length(progress.total as u64);
-        bar.set_position(progress.done as u64);
-    };
-    let control = Control::new().with_cancel(token).with_progress(&progress);
     let series = history
         .series
         .iter()
         .map(|series| tmoe_runner::Series::new(series.values.as_slice()).named(series.name.as_str()));
-    let forecasts = forecaster.forecast_with(series, arguments.horizon, &control);
-    bar.finish_and_clear();
+    let forecasts =
+        with_bar("forecast", token, |control| forecaster.forecast_with(series, arguments.horizon, control));
     Ok(forecasts?)
 }
 

@@ -16,15 +16,7 @@ pub(crate) fn product(
     x: Tensor,
     weight: BlobId,
 ) -> Tensor {
-    if op_set == OpSet::Plugin {
-        let stored = weights.stored(g, weight);
-        if stored.data_type() != DataType::Float32 {
-            let scale = weights.scale(g, weight);
-            return custom(g, x, &[Some(x.any()), Some(stored), None, scale], stored);
-        }
-    }
-    let weight = weights.tensor(g, weight);
-    g.matmul(x, weight)
+    apply(g, op_set, weights, x, weight, None)
 }
 
 /// [`product`] plus a bias `[out]`, under a name of its own.
@@ -36,19 +28,34 @@ pub(crate) fn linear(
     x: Tensor,
     blobs: LinearBlobs,
 ) -> Tensor {
-    g.scoped(name, |g| {
-        if op_set == OpSet::Plugin {
-            let stored = weights.stored(g, blobs.weight);
-            if stored.data_type() != DataType::Float32 {
-                let bias = weights.tensor(g, blobs.bias);
-                let scale = weights.scale(g, blobs.weight);
-                return custom(g, x, &[Some(x.any()), Some(stored), Some(bias.any()), scale], stored);
-            }
+    g.scoped(name, |g| apply(g, op_set, weights, x, blobs.weight, Some(blobs.bias)))
+}
+
+fn apply(
+    g: &mut GraphBuilder,
+    op_set: OpSet,
+    weights: &dyn Weights,
+    x: Tensor,
+    weight: BlobId,
+    bias: Option<BlobId>,
+) -> Tensor {
+    if op_set == OpSet::Plugin {
+        let stored = weights.stored(g, weight);
+        if stored.data_type() != DataType::Float32 {
+            let bias = bias.map(|bias| weights.tensor(g, bias).any());
+            let scale = weights.scale(g, weight);
+            return custom(g, x, &[Some(x.any()), Some(stored), bias, scale], stored);
         }
-        let product = product(g, op_set, weights, x, blobs.weight);
-        let bias = weights.tensor(g, blobs.bias);
-        g.add(product, bias)
-    })
+    }
+    let weight = weights.tensor(g, weight);
+    let product = g.matmul(x, weight);
+    match bias {
+        Some(bias) => {
+            let bias = weights.tensor(g, bias);
+            g.add(product, bias)
+        }
+        None => product,
+    }
 }
 
 fn custom(g: &mut GraphBuilder, x: Tensor, inputs: &[Option<AnyValue>], weight: AnyValue) -> Tensor {

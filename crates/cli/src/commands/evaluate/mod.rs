@@ -6,17 +6,17 @@ mod windows;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tmoe_data::csv;
 use tmoe_package::{Integrity, Precision};
 use tmoe_runner::{
-    CancelToken, Control, Forecaster, GraphChoice, OpSet, Package, Progress, ProviderChoice, ProviderOptions,
-    Session, SessionOptions,
+    CancelToken, Forecaster, GraphChoice, OpSet, Package, ProviderChoice, ProviderOptions, Session,
+    SessionOptions,
 };
 
 use self::scores::Scores;
 use self::windows::{Window, windows};
+use crate::progress::with_bar;
 use crate::text::{print, print_json, table};
 use crate::{Failure, interrupt};
 
@@ -105,18 +105,9 @@ fn evaluate(
     let (provider, graph) = (session.provider().name(), session.graph());
     let forecaster = Forecaster::new(session).with_context(arguments.context);
 
-    let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("evaluate {bar:40} {pos}/{len} passes, {eta} left") {
-        bar.set_style(style);
-    }
-    let progress = |progress: Progress| {
-        bar.set_length(progress.total as u64);
-        bar.set_position(progress.done as u64);
-    };
-    let control = Control::new().with_cancel(token).with_progress(&progress);
     let series = windows.iter().map(|window| tmoe_runner::Series::new(window.context));
-    let forecasts = forecaster.forecast_with(series, arguments.horizon, &control);
-    bar.finish_and_clear();
+    let forecasts =
+        with_bar("evaluate", token, |control| forecaster.forecast_with(series, arguments.horizon, control));
 
     let mut scores = Scores::default();
     for (window, forecast) in windows.iter().zip(forecasts?) {

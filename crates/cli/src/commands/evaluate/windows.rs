@@ -1,6 +1,7 @@
 //! Series cut into windows of context and truth.
 
 use tmoe_data::Table;
+use tmoe_runner::Normalization;
 
 use crate::Failure;
 
@@ -34,7 +35,7 @@ pub(super) fn windows(
     }
     let mut windows = Vec::new();
     for series in &table.series {
-        let deviation = deviation(&series.values);
+        let deviation = Normalization::Window.scale(&series.values).standard_deviation;
         for window in series.values.windows(length).step_by(stride) {
             let (context, truth) = window.split_at(context);
             let is_empty = |part: &[f64]| part.iter().all(|value| value.is_nan());
@@ -47,15 +48,6 @@ pub(super) fn windows(
         return Err("no window has both a context and something to compare with".into());
     }
     Ok(windows)
-}
-
-/// Population standard deviation of the points that are there.
-fn deviation(values: &[f64]) -> f64 {
-    let present = || values.iter().copied().filter(|value| !value.is_nan());
-    let count = present().count().max(1) as f64;
-    let mean = present().sum::<f64>() / count;
-    let variance = present().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
-    if variance > 0.0 { variance.sqrt() } else { 1.0 }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use ort::memory::{Allocator, MemoryInfo};
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Tensor as OrtTensor};
 
-use super::session::{CpuBackend, from_host, to_host};
+use super::session::{CpuBackend, feeds, from_host, results as host_results};
 use crate::contract::{ATTENTION_MASK, CacheLayout, INPUT_IDS};
 use crate::error::Error;
 use crate::provider::Generation;
@@ -30,11 +30,8 @@ impl<'a> GrowingGeneration<'a> {
 impl Generation for GrowingGeneration<'_> {
     fn step(&mut self, inputs: NamedTensors) -> Result<NamedTensors, Error> {
         let Self { backend, cache, values } = self;
-        let mut feeds: Vec<(String, SessionInputValue<'_>)> = inputs
-            .into_iter()
-            .map(|(name, tensor)| Ok((name, from_host(tensor)?.into())))
-            .collect::<ort::Result<_>>()
-            .map_err(|error| backend.error(error))?;
+        let mut feeds: Vec<(String, SessionInputValue<'_>)> =
+            feeds(inputs).map_err(|error| backend.error(error))?;
         for (entry, value) in cache.entries.iter().zip(values.iter()) {
             feeds.push((entry.past.clone(), value.into()));
         }
@@ -49,11 +46,7 @@ impl Generation for GrowingGeneration<'_> {
                     .ok_or_else(|| backend.error(format!("the output `{}` is missing", entry.present)))
             })
             .collect::<Result<_, _>>()?;
-        let outputs = results
-            .iter()
-            .map(|(name, value)| Ok((name.to_owned(), to_host(&value)?)))
-            .collect::<ort::Result<_>>()
-            .map_err(|error| backend.error(error))?;
+        let outputs = host_results(&results).map_err(|error| backend.error(error))?;
         self.values = next;
         Ok(outputs)
     }
@@ -124,12 +117,12 @@ impl<'a> InPlaceGeneration<'a> {
         for name in names.iter().filter(|name| !is_cache(name)) {
             binding.bind_output_to_device(name, &host)?;
         }
-        let results = session.run_binding(&binding)?;
-        let outputs = results
-            .iter()
-            .filter(|(name, _)| !is_cache(name))
-            .map(|(name, value)| Ok((name.to_owned(), to_host(&value)?)))
-            .collect::<ort::Result<_>>()?;
+        let mut results = session.run_binding(&binding)?;
+        for entry in &self.cache.entries {
+            // Only the handle: the buffer stays.
+            results.remove(&entry.present);
+        }
+        let outputs = host_results(&results)?;
         // A pass that failed may have written rows behind these; they count only now.
         self.past = total;
         Ok(outputs)

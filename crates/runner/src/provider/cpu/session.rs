@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use ndarray::ArrayD;
 use ort::AsPointer;
 use ort::session::builder::{AutoDevicePolicy, GraphOptimizationLevel, SessionBuilder};
-use ort::session::{Session as OrtSession, SessionInputValue};
+use ort::session::{Session as OrtSession, SessionInputValue, SessionOutputs};
 use ort::value::{DynValue, Outlet, Shape, Tensor as OrtTensor, TensorElementType, ValueType};
 
 use super::generation::{GrowingGeneration, InPlaceGeneration};
@@ -130,18 +130,10 @@ impl Backend for CpuBackend {
     }
 
     fn run(&self, inputs: NamedTensors) -> Result<NamedTensors, Error> {
-        let feeds: Vec<(String, SessionInputValue<'_>)> = inputs
-            .into_iter()
-            .map(|(name, tensor)| Ok((name, from_host(tensor)?.into())))
-            .collect::<ort::Result<_>>()
-            .map_err(|error| self.error(error))?;
+        let feeds = feeds(inputs).map_err(|error| self.error(error))?;
         let mut session = self.session();
         let outputs = session.run(feeds).map_err(|error| self.error(error))?;
-        outputs
-            .into_iter()
-            .map(|(name, value)| Ok((name.to_owned(), to_host(&value)?)))
-            .collect::<ort::Result<_>>()
-            .map_err(|error| self.error(error))
+        results(&outputs).map_err(|error| self.error(error))
     }
 
     fn generation<'a>(
@@ -159,6 +151,16 @@ impl Backend for CpuBackend {
     }
 }
 
+/// Host tensors as inputs of a run.
+pub(super) fn feeds(inputs: NamedTensors) -> ort::Result<Vec<(String, SessionInputValue<'static>)>> {
+    inputs.into_iter().map(|(name, tensor)| Ok((name, from_host(tensor)?.into()))).collect()
+}
+
+/// Outputs of a run as host tensors.
+pub(super) fn results(outputs: &SessionOutputs<'_>) -> ort::Result<NamedTensors> {
+    outputs.iter().map(|(name, value)| Ok((name.to_owned(), to_host(&value)?))).collect()
+}
+
 pub(super) fn from_host(tensor: Tensor) -> ort::Result<DynValue> {
     Ok(match tensor {
         Tensor::F32(array) => OrtTensor::from_array(array)?.into_dyn(),
@@ -166,7 +168,7 @@ pub(super) fn from_host(tensor: Tensor) -> ort::Result<DynValue> {
     })
 }
 
-pub(super) fn to_host(value: &DynValue) -> ort::Result<Tensor> {
+fn to_host(value: &DynValue) -> ort::Result<Tensor> {
     fn array<T: Clone>((shape, data): (&Shape, &[T])) -> ort::Result<ArrayD<T>> {
         ArrayD::from_shape_vec(shape.to_ixdyn(), data.to_vec()).map_err(ort::Error::wrap)
     }
