@@ -8,6 +8,9 @@
 //! |---|---|
 //! | `tests/suites.rs` | every graph on every provider computes what the original does |
 //! | `tests/random_parity.rs` | providers and graphs agree on models whose shapes are drawn at random |
+//! | `tests/cache_growth.rs` | whatever room a cache is given, passes compute the same |
+//! | `tests/operators.rs` | what single nodes of the domain `tmoe` refuse, and what they give at the edges |
+//! | `tests/python_host.rs` | plain onnxruntime runs the plugin graph with the operator library |
 //! | `tests/graphs.rs` | exported graphs have the structure that the package promises |
 //!
 //! What a machine cannot run is reported as ignored, by name and with the reason.
@@ -15,6 +18,7 @@
 pub mod compare;
 pub mod golden;
 pub mod packages;
+pub mod python;
 pub mod report;
 pub mod subject;
 pub mod suites;

@@ -1,7 +1,7 @@
 //! The arguments that say which session to open, the same for every command that runs a package.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tmoe_package::Integrity;
 use tmoe_runner::{GraphChoice, Package, ProviderChoice, ProviderOptions, Session, SessionOptions};
@@ -14,6 +14,13 @@ pub(crate) struct SessionArguments {
     /// Package folder, as written by `tmoe-export onnx`
     #[arg(value_name = "PACKAGE")]
     pub(crate) package: PathBuf,
+    #[command(flatten)]
+    pub(crate) engine: EngineArguments,
+}
+
+/// On what packages run.
+#[derive(clap::Args)]
+pub(crate) struct EngineArguments {
     /// What executes the graph: auto, cpu or tract
     #[arg(long, default_value = "auto")]
     pub(crate) provider: ProviderChoice,
@@ -41,8 +48,20 @@ fn thread_count(text: &str) -> Result<NonZeroUsize, String> {
 impl SessionArguments {
     /// Opens the package and checks it.
     pub(crate) fn package(&self) -> Result<Package, Failure> {
+        self.engine.package(&self.package)
+    }
+
+    /// Opens the session, and says so if `auto` had to settle for a slower provider.
+    pub(crate) fn open(&self, package: &Package) -> Result<Session, Failure> {
+        self.engine.open(package)
+    }
+}
+
+impl EngineArguments {
+    /// Opens a package and checks it.
+    pub(crate) fn package(&self, folder: &Path) -> Result<Package, Failure> {
         let integrity = if self.skip_hashes { Integrity::Lengths } else { Integrity::Hashes };
-        Ok(Package::open_with(&self.package, integrity)?)
+        Ok(Package::open_with(folder, integrity)?)
     }
 
     /// Threads and the like.

@@ -21,14 +21,13 @@ mod shared;
 mod usage;
 mod verify;
 
-use std::ffi::OsStr;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Trial};
 use tmoe_runner::{Availability, Provider};
 
-use outcome::Outcome;
+use outcome::{arguments, command, run};
 use shared::Shared;
 
 /// The binary under test.
@@ -36,26 +35,6 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_tmoe");
 
 /// A test; it panics when what it says does not hold.
 type Test = fn(&Shared);
-
-/// `tmoe` with these arguments.
-fn command<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
-    let mut command = Command::new(PROGRAM);
-    command.args(arguments);
-    command
-}
-
-/// Runs `tmoe` with these arguments.
-fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Outcome {
-    Outcome::of(&mut command(arguments))
-}
-
-/// Arguments of different types as one list.
-macro_rules! arguments {
-    ($($argument:expr),* $(,)?) => {
-        [$(std::ffi::OsStr::new(&$argument).to_owned()),*]
-    };
-}
-use arguments;
 
 /// Tests with their names.
 macro_rules! tests {

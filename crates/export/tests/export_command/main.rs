@@ -12,30 +12,7 @@ mod outcome;
 mod outputs;
 mod usage;
 
-use std::ffi::OsStr;
-use std::process::Command;
-
-use outcome::Outcome;
+use outcome::{arguments, command, run};
 
 /// The binary under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tmoe-export");
-
-/// `tmoe-export` with these arguments.
-fn command<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
-    let mut command = Command::new(PROGRAM);
-    command.args(arguments);
-    command
-}
-
-/// Runs `tmoe-export` with these arguments.
-fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Outcome {
-    Outcome::of(&mut command(arguments))
-}
-
-/// Arguments of different types as one list.
-macro_rules! arguments {
-    ($($argument:expr),* $(,)?) => {
-        [$(std::ffi::OsStr::new(&$argument).to_owned()),*]
-    };
-}
-use arguments;

@@ -113,6 +113,6 @@ fn a_relative_output_is_written_into_the_current_folder() {
     let folder = tempdir().unwrap();
     let mut command =
         crate::command(arguments!["onnx", fs::canonicalize(golden("dense")).unwrap(), "-o", "package"]);
-    crate::Outcome::of(command.current_dir(folder.path())).success();
+    crate::outcome::Outcome::of(command.current_dir(folder.path())).success();
     assert_eq!(entries(folder.path()), ["package"]);
 }

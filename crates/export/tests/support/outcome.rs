@@ -1,6 +1,7 @@
 //! Running a command line as a user does, and judging what the user meets. The tests of both binaries include this
 //! file.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -120,3 +121,23 @@ pub(crate) fn without_a_reader(command: &mut Command) -> Outcome {
     drop(child.stdout.take());
     Outcome::from(child.wait_with_output().expect("the child can be waited for"))
 }
+
+/// The program under test, which the suite names as `PROGRAM`, with these arguments.
+pub(crate) fn command<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
+    let mut command = Command::new(crate::PROGRAM);
+    command.args(arguments);
+    command
+}
+
+/// Runs the program under test with these arguments.
+pub(crate) fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Outcome {
+    Outcome::of(&mut command(arguments))
+}
+
+/// Arguments of different types as one list.
+macro_rules! arguments {
+    ($($argument:expr),* $(,)?) => {
+        [$(std::ffi::OsStr::new(&$argument).to_owned()),*]
+    };
+}
+pub(crate) use arguments;

@@ -111,7 +111,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let begin = std::time::Instant::now();
     let session = arguments.session.open(&package)?;
     let load_seconds = begin.elapsed().as_secs_f64();
-    let measured = Measured::take(arguments, session, &arguments.session.resources())?;
+    let measured = Measured::take(arguments, session, &arguments.session.engine.resources())?;
     let report = report(arguments, load_seconds, measured);
     if arguments.json {
         print_json(&report)?;

@@ -3,20 +3,18 @@
 mod scores;
 mod windows;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::Serialize;
 use tmoe_data::csv;
-use tmoe_package::{Integrity, Precision};
-use tmoe_runner::{
-    CancelToken, Forecaster, GraphChoice, OpSet, Package, ProviderChoice, ProviderOptions, Session,
-    SessionOptions,
-};
+use tmoe_package::Precision;
+use tmoe_runner::{CancelToken, Forecaster, OpSet};
 
 use self::scores::Scores;
 use self::windows::{Window, windows};
 use crate::progress::with_bar;
+use crate::session::EngineArguments;
 use crate::text::{print, print_json, table};
 use crate::{Failure, interrupt};
 
@@ -42,12 +40,8 @@ pub(crate) struct Arguments {
     /// Points from one window to the next; as many as the horizon unless said
     #[arg(long, value_name = "N")]
     stride: Option<usize>,
-    /// What executes the graphs: auto, cpu or tract
-    #[arg(long, default_value = "auto")]
-    provider: ProviderChoice,
-    /// Which of the packages' graphs: auto, standard, dense or plugin
-    #[arg(long, default_value = "auto")]
-    graph: GraphChoice,
+    #[command(flatten)]
+    engine: EngineArguments,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -90,18 +84,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 
 fn evaluate(
     arguments: &Arguments,
-    path: &PathBuf,
+    path: &Path,
     windows: &[Window<'_>],
     first: Option<&Evaluation>,
     token: &CancelToken,
 ) -> Result<Evaluation, Failure> {
-    let package = Package::open_with(path, Integrity::Hashes)?;
-    let options = SessionOptions {
-        provider: arguments.provider,
-        graph: arguments.graph,
-        resources: ProviderOptions::default(),
-    };
-    let session = Session::open(&package, &options)?;
+    let package = arguments.engine.package(path)?;
+    let session = arguments.engine.open(&package)?;
     let (provider, graph) = (session.provider().name(), session.graph());
     let forecaster = Forecaster::new(session).with_context(arguments.context);
 
@@ -115,7 +104,7 @@ fn evaluate(
     }
     let mse = scores.mse();
     Ok(Evaluation {
-        package: path.clone(),
+        package: path.to_owned(),
         precision: package.manifest().precision,
         provider,
         graph,

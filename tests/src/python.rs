@@ -1,0 +1,45 @@
+//! Tests that run a script of `tools/` in Python.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::Command;
+
+use libtest_mimic::Trial;
+
+/// The variable that names a Python interpreter with the packages of `tools/requirements.txt`; `cargo xtask test` sets it.
+pub const PYTHON: &str = "TMOE_ONNX_PYTHON";
+
+/// A trial that needs the values of environment variables; one that lacks any is reported as ignored, and says so in its name.
+pub fn trial<const N: usize>(
+    name: String,
+    variables: [&str; N],
+    test: impl FnOnce([OsString; N]) -> Result<(), String> + Send + 'static,
+) -> Trial {
+    let values = variables.map(|variable| env::var_os(variable).filter(|value| !value.is_empty()));
+    if values.iter().any(Option::is_none) {
+        let reason = format!("{} not set", variables.join(" or "));
+        return Trial::test(format!("{name} [{reason}]"), || Err(reason.into())).with_ignored_flag(true);
+    }
+    let values = values.map(Option::unwrap_or_default);
+    Trial::test(name, move || test(values).map_err(Into::into))
+}
+
+/// Runs a script of `tools/`.
+///
+/// # Errors
+///
+/// What it printed, unless its exit code is 0.
+pub fn run_tool<A: AsRef<OsStr>>(
+    python: &OsStr,
+    script: &str,
+    arguments: impl IntoIterator<Item = A>,
+) -> Result<(), String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools").join(script);
+    let output = Command::new(python).arg(script).args(arguments).output();
+    let output = output.map_err(|error| format!("{}: {error}", python.display()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
