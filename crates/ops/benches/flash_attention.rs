@@ -1,61 +1,18 @@
 //! How fast FlashAttention is, next to the processor's peak.
 //!
-//! `peak` is a loop of fused multiply-adds on registers, on the same threads; every line counts floating-point
-//! operations (two per multiply-add), so that a kernel's share of the peak is the ratio of two throughputs of one run.
-//! Of attention only what the causal rule leaves is counted: `4 x head_dim` per query, head and key that it attends to.
+//! The peak of each number of threads is printed first; every line counts floating-point operations (two per
+//! multiply-add), so that a kernel's share of the peak is the ratio of two throughputs of one run. Of attention only
+//! what the causal rule leaves is counted: `4 x head_dim` per query, head and key that it attends to.
 //! The exponentials, the rotation and the cache are work, but not counted.
 
-mod pair;
+mod support;
 
-use std::hint::black_box;
-
-use self::pair::Pair;
+use self::support::{Pair, noise, plain};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tmoe_ops::cpu::{
     AttentionInputs, AttentionOutputs, AttentionSizes, FlashAttention, FlashAttentionShape, Parallel,
-    RotaryRounding, Sequential,
+    RotaryRounding, Sequential, peak_gflops,
 };
-
-/// Multiply-adds of `peak`, per call and accumulator.
-const STEPS: usize = 100_000;
-
-/// Accumulators: as many as hide the latency of two units.
-const CHAINS: usize = 12;
-
-/// Floating-point operations of one call on registers.
-fn multiply_adds() -> usize {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_mm256_fmadd_ps, _mm256_set1_ps, _mm256_setzero_ps};
-        #[target_feature(enable = "avx2,fma")]
-        fn run(x: f32) -> [std::arch::x86_64::__m256; CHAINS] {
-            let (a, b) = (_mm256_set1_ps(x), _mm256_set1_ps(0.5));
-            let mut sums = [_mm256_setzero_ps(); CHAINS];
-            for _ in 0..STEPS {
-                for sum in &mut sums {
-                    *sum = _mm256_fmadd_ps(*sum, b, a);
-                }
-            }
-            sums
-        }
-        assert!(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"));
-        // SAFETY: the processor has them.
-        black_box(unsafe { run(black_box(1.0)) });
-        2 * 8 * STEPS * CHAINS
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        let mut sums = [[0.0_f32; 4]; CHAINS];
-        let x = black_box(1.0);
-        for _ in 0..STEPS {
-            for sum in sums.iter_mut().flatten() {
-                *sum = sum.mul_add(0.5, x);
-            }
-        }
-        black_box(sums);
-        2 * 4 * STEPS * CHAINS
-    }
-}
 
 #[derive(Clone, Copy)]
 struct Case {
@@ -104,32 +61,12 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-fn values(count: usize, seed: u32) -> Vec<f32> {
-    let mut state = seed;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..count).map(|_| next()).collect()
-}
-
 fn flash_attention(c: &mut Criterion) {
     let pair = Pair::new();
     let ways: [(&str, &dyn Parallel); 2] = [("1-thread", &Sequential), ("2-threads", &pair)];
     for (threads, parallel) in ways {
         let mut group = c.benchmark_group(format!("flash-attention/{threads}"));
-        let count = parallel.threads().get();
-        group.throughput(Throughput::Elements((count * multiply_adds()) as u64));
-        let peak = |name: &str, group: &mut criterion::BenchmarkGroup<'_, _>| {
-            group.bench_function(BenchmarkId::new("peak", name), |b| {
-                b.iter(|| {
-                    parallel.for_each(count, &|_| {
-                        black_box(multiply_adds());
-                    });
-                });
-            });
-        };
-        peak("before", &mut group);
+        println!("peak of {threads}: {:.0} GFLOP/s", peak_gflops(parallel));
         for case in cases() {
             let Case { heads: (heads, kv_heads), head_dim, batch, queries, sequence, past, .. } = case;
             let attention = FlashAttention::new(FlashAttentionShape {
@@ -149,12 +86,12 @@ fn flash_attention(c: &mut Criterion) {
                 past_capacity: 0,
                 present_capacity: capacity,
             };
-            let q = values(batch * queries * heads * head_dim, 1);
-            let k = values(batch * sequence * kv_heads * head_dim, 2);
-            let v = values(batch * sequence * kv_heads * head_dim, 3);
+            let q = noise(batch * queries * heads * head_dim, 1);
+            let k = noise(batch * sequence * kv_heads * head_dim, 2);
+            let v = noise(batch * sequence * kv_heads * head_dim, 3);
             let mask = vec![1; batch * capacity];
-            let mut present_key = values(batch * kv_heads * capacity * head_dim, 4);
-            let mut present_value = values(present_key.len(), 5);
+            let mut present_key = noise(batch * kv_heads * capacity * head_dim, 4);
+            let mut present_value = noise(present_key.len(), 5);
             let mut y = vec![0.0; q.len()];
             let mut scratch = vec![0.0; attention.scratch_len(sizes)];
             group.throughput(Throughput::Elements(case.operations()));
@@ -170,10 +107,22 @@ fn flash_attention(c: &mut Criterion) {
                 });
             });
         }
-        group.throughput(Throughput::Elements((count * multiply_adds()) as u64));
-        peak("after", &mut group);
         group.finish();
     }
+    plain_attention(c);
+}
+
+/// One head, so that operations per second compare with those of all heads above.
+fn plain_attention(c: &mut Criterion) {
+    let mut group = c.benchmark_group("flash-attention/plain");
+    for (name, queries, keys) in [("1x512", 512, 512), ("64-on-512", 64, 576), ("1-on-4096", 1, 4097)] {
+        let [q, k, v] = [(queries, 1), (keys, 2), (keys, 3)].map(|(rows, seed)| noise(rows * 32, seed));
+        let mut y = vec![0.0; q.len()];
+        let pairs: usize = (keys - queries + 1..=keys).sum();
+        group.throughput(Throughput::Elements((4 * 32 * pairs) as u64));
+        group.bench_function(name, |b| b.iter(|| plain::attention(32, &q, &k, &v, &mut y)));
+    }
+    group.finish();
 }
 
 criterion_group!(benches, flash_attention);

@@ -1,15 +1,14 @@
-//! The linear layers of Time-MoE 50M, as a part of the processor's peak.
+//! The linear layers of Time-MoE 50M, beside the plain formula and the processor's peak.
 //!
 //! `cargo bench -p tmoe-ops --bench linear`; with `-- --summary` only a table, of medians, is printed.
 
-mod pair;
-mod roofline;
+mod support;
 
 use std::time::Instant;
 
-use self::pair::Pair;
+use self::support::{Pair, noise, plain};
 use criterion::{BenchmarkId, Criterion, Throughput};
-use tmoe_ops::cpu::{Linear, Parallel, Sequential, Weights};
+use tmoe_ops::cpu::{Linear, Parallel, Sequential, Weights, peak_gflops};
 
 /// (input, output): q, k and v; o; router and shared expert's gate; a head; what fits the first-level cache.
 const LAYERS: [(usize, usize); 5] = [(384, 1152), (384, 384), (384, 9), (384, 64), (128, 64)];
@@ -17,6 +16,7 @@ const ROWS: [usize; 3] = [1, 512, 4096];
 
 struct Inputs {
     linear: Linear,
+    weight: Vec<f32>,
     x: Vec<f32>,
     y: Vec<f32>,
     scratch: Vec<f32>,
@@ -24,10 +24,10 @@ struct Inputs {
 
 impl Inputs {
     fn new(input: usize, output: usize, rows: usize) -> Self {
-        let noise = |count: usize| (0..count).map(|i| (i % 17) as f32 / 8.0 - 1.0).collect::<Vec<_>>();
-        let linear = Linear::new(input, output, Weights::F32(&noise(input * output)), Some(&noise(output)));
+        let weight = noise(input * output, 1);
+        let linear = Linear::new(input, output, Weights::F32(&weight), Some(&noise(output, 2)));
         let scratch = vec![0.0; linear.scratch_len(rows)];
-        Self { linear, x: noise(rows * input), y: vec![0.0; rows * output], scratch }
+        Self { linear, weight, x: noise(rows * input, 3), y: vec![0.0; rows * output], scratch }
     }
 
     fn run(&mut self, parallel: &dyn Parallel) {
@@ -46,7 +46,7 @@ fn summary() {
                 let repeats = (2e7 / flops).max(1.0) as u32;
                 let mut ratios = Vec::new();
                 for _ in 0..21 {
-                    let peak = roofline::peak_gflops(&*threads);
+                    let peak = peak_gflops(&*threads);
                     let start = Instant::now();
                     for _ in 0..repeats {
                         inputs.run(&*threads);
@@ -78,7 +78,14 @@ fn main() {
         for rows in ROWS {
             let mut inputs = Inputs::new(input, output, rows);
             group.throughput(Throughput::Elements((2 * rows * input * output) as u64));
-            group.bench_function(BenchmarkId::from_parameter(rows), |b| b.iter(|| inputs.run(&threads)));
+            group.bench_function(BenchmarkId::new("2-threads", rows), |b| b.iter(|| inputs.run(&threads)));
+            group.bench_function(BenchmarkId::new("1-thread", rows), |b| b.iter(|| inputs.run(&Sequential)));
+            if rows <= 512 {
+                let Inputs { weight, x, y, .. } = &mut inputs;
+                let plain =
+                    |b: &mut criterion::Bencher<'_>| b.iter(|| plain::linear(x, weight, input, output, y));
+                group.bench_function(BenchmarkId::new("plain", rows), plain);
+            }
         }
     }
     criterion.final_summary();

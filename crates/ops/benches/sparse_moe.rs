@@ -1,17 +1,16 @@
-//! The mixture of experts of Time-MoE 50M, as GFLOP/s and as a part of the processor's peak.
+//! The mixture of experts of Time-MoE 50M, beside the plain formula and the processor's peak.
 //!
 //! `cargo bench -p tmoe-ops --bench sparse_moe`; with `-- --summary [WORD]…` only a table, of medians and of the lines that have
 //! every word, is printed.
 
-mod pair;
-mod roofline;
+mod support;
 
 use std::time::Instant;
 
-use self::pair::Pair;
+use self::support::{Pair, noise, plain, scaled_noise};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use half::bf16;
-use tmoe_ops::cpu::{Activation, Parallel, Sequential, SparseMoe, SparseMoeShape, Weights};
+use tmoe_ops::cpu::{Activation, Parallel, Sequential, SparseMoe, SparseMoeShape, Weights, peak_gflops};
 
 struct Inputs {
     shape: SparseMoeShape,
@@ -20,16 +19,6 @@ struct Inputs {
     logits: Vec<f32>,
     y: Vec<f32>,
     scratch: Vec<f32>,
-}
-
-fn noise(count: usize, scale: f32) -> Vec<f32> {
-    (0..count as u64)
-        .map(|i| {
-            let bits = i.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let bits = (bits ^ (bits >> 31)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            ((bits >> 40) as f32 / 8_388_608.0 - 1.0) * scale
-        })
-        .collect()
 }
 
 impl Inputs {
@@ -42,7 +31,8 @@ impl Inputs {
             activation: Activation::Silu,
             normalize_top_k: false,
         };
-        let (gate_up, down) = (noise(experts * 384 * 2 * ffn, 0.05), noise(experts * ffn * 384, 0.05));
+        let (gate_up, down) =
+            (scaled_noise(experts * 384 * 2 * ffn, 1, 0.05), scaled_noise(experts * ffn * 384, 2, 0.05));
         let moe = match precision {
             "float32" => SparseMoe::new(shape, Weights::F32(&gate_up), Weights::F32(&down)),
             "bfloat16" => {
@@ -65,8 +55,8 @@ impl Inputs {
         Self {
             shape,
             moe,
-            x: noise(tokens * 384, 1.0),
-            logits: noise(tokens * experts, 2.0),
+            x: noise(tokens * 384, 3),
+            logits: scaled_noise(tokens * experts, 4, 2.0),
             y: vec![0.0; tokens * 384],
             scratch,
         }
@@ -107,7 +97,7 @@ fn summary(words: &[String]) {
                 let mut ratios = Vec::new();
                 let mut seconds = Vec::new();
                 for _ in 0..if tokens > 1000 { 7 } else { 15 } {
-                    let peak = roofline::peak_gflops(&*threads);
+                    let peak = peak_gflops(&*threads);
                     let repeats = (300 / tokens).max(1);
                     let start = Instant::now();
                     for _ in 0..repeats {
@@ -144,6 +134,15 @@ fn main() {
             let mut inputs = Inputs::new(experts, ffn, top_k, precision, tokens);
             group.throughput(Throughput::Elements(inputs.flops()));
             group.bench_function(BenchmarkId::new(precision, tokens), |b| b.iter(|| inputs.run(&threads)));
+        }
+        if tokens <= 64 {
+            let weights =
+                [scaled_noise(experts * 384 * 2 * ffn, 1, 0.05), scaled_noise(experts * ffn * 384, 2, 0.05)];
+            let Inputs { x, logits, y, .. } = &mut Inputs::new(experts, ffn, top_k, "float32", tokens);
+            let sizes = [384, ffn, experts, top_k];
+            group.bench_function(BenchmarkId::new("plain", tokens), |b| {
+                b.iter(|| plain::sparse_moe(sizes, x, logits, &weights[0], &weights[1], y));
+            });
         }
     }
     criterion.final_summary();

@@ -8,6 +8,7 @@ mod flash_attention;
 mod linear;
 mod matmul;
 mod parallel;
+mod peak;
 mod rotary;
 pub(crate) mod simd;
 mod sparse_moe;
@@ -19,5 +20,6 @@ pub use self::flash_attention::{
 pub use self::linear::Linear;
 pub use self::matmul::Weights;
 pub use self::parallel::{Parallel, ScopedThreads, Sequential};
+pub use self::peak::peak_gflops;
 pub use self::rotary::RotaryRounding;
 pub use self::sparse_moe::{SparseMoe, SparseMoeShape};
