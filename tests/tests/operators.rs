@@ -116,7 +116,7 @@ fn model(build: impl FnOnce(&mut GraphBuilder) -> AnyValue) -> Model {
 }
 
 fn load(model: &Model) -> Result<RawModel, String> {
-    RawModel::from_bytes(&model.encode(), Provider::Cpu, &ProviderOptions::default())
+    RawModel::from_bytes(&model.encode(), None, Provider::Cpu, &ProviderOptions::default())
         .map_err(|error| error.to_string())
 }
 

@@ -37,13 +37,18 @@ impl RawModel {
         Ok(Self { provider, backend })
     }
 
-    /// Loads a model that is in memory whole, without external data.
+    /// Loads a model that is in memory; its external data, if it has any, lies in `folder`.
     ///
     /// # Errors
     ///
     /// [`Error::Library`] or [`Error::Provider`].
-    pub fn from_bytes(bytes: &[u8], provider: Provider, options: &ProviderOptions) -> Result<Self, Error> {
-        let backend = provider.load(&GraphSource::Memory, GraphContent::Bytes(bytes), options)?;
+    pub fn from_bytes(
+        model: &[u8],
+        folder: Option<&Path>,
+        provider: Provider,
+        options: &ProviderOptions,
+    ) -> Result<Self, Error> {
+        let backend = provider.load(&GraphSource::Memory, GraphContent::Bytes { model, folder }, options)?;
         Ok(Self { provider, backend })
     }
 

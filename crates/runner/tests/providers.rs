@@ -165,9 +165,13 @@ fn files_that_are_no_graph_are_named() {
 #[test]
 fn an_operator_that_a_provider_does_not_have_is_an_error() {
     for provider in available() {
-        let error =
-            RawModel::from_bytes(&one_operator("NoSuchOperator"), provider, &ProviderOptions::default())
-                .unwrap_err();
+        let error = RawModel::from_bytes(
+            &one_operator("NoSuchOperator"),
+            None,
+            provider,
+            &ProviderOptions::default(),
+        )
+        .unwrap_err();
         assert!(error.to_string().contains("NoSuchOperator"), "{error}");
     }
 }
@@ -176,7 +180,7 @@ fn an_operator_that_a_provider_does_not_have_is_an_error() {
 fn any_onnx_model_runs_and_its_inputs_are_checked() {
     for provider in available() {
         let model =
-            RawModel::from_bytes(&one_operator("Abs"), provider, &ProviderOptions::default()).unwrap();
+            RawModel::from_bytes(&one_operator("Abs"), None, provider, &ProviderOptions::default()).unwrap();
         let outputs =
             model.run(NamedTensors::from([("x".to_owned(), arr1(&[-1.5_f32, 2.0]).into())])).unwrap();
         assert_eq!(outputs["y"], arr1(&[1.5_f32, 2.0]).into());
@@ -191,7 +195,7 @@ fn any_onnx_model_runs_and_its_inputs_are_checked() {
 fn the_threads_asked_for_are_the_threads_used() {
     let options = ProviderOptions { threads: std::num::NonZeroUsize::new(1), spinning: false };
     for provider in available() {
-        let model = RawModel::from_bytes(&one_operator("Abs"), provider, &options).unwrap();
+        let model = RawModel::from_bytes(&one_operator("Abs"), None, provider, &options).unwrap();
         assert_eq!((model.provider(), model.threads()), (provider, 1));
     }
 }

@@ -47,8 +47,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 }
 
 const HEADER: &str = "\
-| weights, graph | batch x context | prefill | of the roofline | decode | forecast | memory for the passes |
-|---|---|---|---|---|---|---|";
+| weights, graph | batch x context | prefill | of matrix products | of the peak | decode of 64 | of matrix products | forecast | memory |
+|---|---|---|---|---|---|---|---|---|";
 
 fn export(tmoe_export: &Path, checkpoint: &Path, folder: &Path, precision: &str) -> Result<PathBuf> {
     let package = folder.join(format!("50m-{precision}"));
@@ -70,16 +70,17 @@ fn measure(
 ) -> Result<String> {
     let mut bench = Command::new(tmoe);
     bench.arg("bench").arg(package).args(["--graph", graph, "--provider", "cpu", "--skip-hashes", "--json"]);
-    bench.args(["--batch", batch, "--context", context, "--horizon", horizon, "--repeats", "3"]);
+    bench.args(["--batch", batch, "--context", context, "--horizon", horizon, "--repeats", "5"]);
     let report: Value =
         serde_json::from_str(&process::output(&mut bench)?).context("`tmoe bench` did not print JSON")?;
     let number = |path: &str| report.pointer(path).and_then(Value::as_f64).unwrap_or(f64::NAN);
     Ok(format!(
-        "| {precision} {graph} | {batch} x {context} | {:.0} ms | {:.0} % | {} on {context}: {:.0} ms | {horizon} points: {:.2} s | {:.0} MB |",
+        "| {precision} {graph} | {batch} x {context} | {:.1} ms | {:.0} % | {:.0} % | {:.1} ms | {:.0} % | {horizon} points: {:.3} s | {:.0} MB |",
         number("/prefill/seconds/median") * 1e3,
         number("/prefill/roofline_ratio") * 100.0,
-        number("/decode/points"),
+        number("/prefill/peak_ratio") * 100.0,
         number("/decode/seconds/median") * 1e3,
+        number("/decode/roofline_ratio") * 100.0,
         number("/forecast/median"),
         number("/pass_memory") / 1e6,
     ))

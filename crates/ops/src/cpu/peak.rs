@@ -9,7 +9,8 @@ use super::simd::{Simd, dispatch};
 /// Chains of multiply-adds that do not wait for each other. Two start in each of the four cycles that one takes, so eight
 /// would do; the rest makes up for a processor that is late.
 const CHAINS: usize = 12;
-const STEPS: usize = 500_000;
+/// Long enough that starting threads does not count.
+const STEPS: usize = 4_000_000;
 
 /// Rate of float32 multiply-adds on registers, of all threads together, in 10^9 floating-point operations (two each) per second;
 /// the best of some runs. Machines change their speed: measure it in the same minute as what is compared with it.
@@ -33,14 +34,20 @@ fn lanes<S: Simd>(_: S) -> usize {
     S::LANES
 }
 
-#[inline(always)]
-fn multiply_adds<S: Simd>(simd: S, factor: f32) -> f32 {
-    let factor = simd.splat(factor);
-    let mut sums = [simd.splat(1.0); CHAINS];
-    for _ in 0..STEPS {
-        for sum in &mut sums {
-            *sum = simd.mul_add(*sum, factor, factor);
+/// Written out: sums in an array that a loop indexes end up in memory.
+macro_rules! multiply_adds {
+    ($($sum:ident)*) => {
+        #[inline(always)]
+        fn multiply_adds<S: Simd>(simd: S, factor: f32) -> f32 {
+            const { assert!([$(stringify!($sum)),*].len() == CHAINS) };
+            let factor = simd.splat(factor);
+            $(let mut $sum = simd.splat(1.0);)*
+            for _ in 0..STEPS {
+                $($sum = simd.mul_add($sum, factor, factor);)*
+            }
+            [$(simd.sum($sum)),*].iter().sum()
         }
-    }
-    sums.iter().map(|&sum| simd.sum(sum)).sum()
+    };
 }
+
+multiply_adds!(a b c d e f g h i j k l);

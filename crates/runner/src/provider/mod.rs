@@ -209,8 +209,12 @@ impl FromStr for ProviderChoice {
 pub(crate) enum GraphContent<'a> {
     /// A file, with its external data beside it.
     File(&'a std::path::Path),
-    /// An ONNX model without external data.
-    Bytes(&'a [u8]),
+    /// An ONNX model in memory.
+    Bytes {
+        model: &'a [u8],
+        /// Where its external data lies, if it has any.
+        folder: Option<&'a std::path::Path>,
+    },
 }
 
 /// A graph loaded on a provider.

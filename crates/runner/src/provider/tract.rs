@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ndarray::{ArrayD, IxDyn};
 use tract_onnx::prelude::multithread::Executor;
 use tract_onnx::prelude::{
-    DatumType, Framework, InferenceModel, InferenceModelExt, IntoTValue, OutletId, RunOptions, TValue, TVec,
+    DatumType, InferenceModel, InferenceModelExt, IntoTValue, OutletId, RunOptions, TValue, TVec,
     Tensor as TractTensor, TractResult, TypedFact, TypedRunnableModel,
 };
 
@@ -42,7 +42,7 @@ impl TractBackend {
             let onnx = tract_onnx::onnx().with_ignore_value_info(true);
             let model = match content {
                 GraphContent::File(path) => bfloat16::model_for_path(&onnx, path)?,
-                GraphContent::Bytes(mut bytes) => onnx.model_for_read(&mut bytes)?,
+                GraphContent::Bytes { model, folder } => bfloat16::model_in_memory(&onnx, model, folder)?,
             };
             let names = PortNames::of(&model)?;
             let model = model.into_optimized()?;

@@ -1,13 +1,17 @@
 //! Timing passes and rooflines in turn.
 
-use std::time::Instant;
+use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
 
-use ndarray::{Array2, Array3};
+use ndarray::Array2;
 use serde::Serialize;
+use tmoe_ops::cpu::{ScopedThreads, peak_gflops};
 use tmoe_runner::{Forecaster, OpSet, Provider, ProviderOptions, Session};
 
-use super::memory;
+use super::memory::{self, Memory};
+use super::points::Points;
 use super::roofline::{Roofline, RooflineModels};
+use super::routing;
 use super::shapes::PassShapes;
 use super::{Arguments, Pass};
 use crate::Failure;
@@ -42,19 +46,31 @@ fn median(sorted: &[f64]) -> f64 {
     }
 }
 
-/// One kind of pass, with the roofline measured beside every run.
+/// One kind of pass, with the rooflines measured beside every run.
 pub(super) struct MeasuredPass {
     points: usize,
     past: usize,
+    flops: f64,
     seconds: Vec<f64>,
     rooflines: Vec<Roofline>,
+    /// Multiply-adds on registers, in 10^9 operations per second.
+    peaks: Vec<f64>,
 }
 
 impl MeasuredPass {
+    fn new(points: usize, past: usize, flops: f64) -> Self {
+        Self { points, past, flops, seconds: vec![], rooflines: vec![], peaks: vec![] }
+    }
+
     pub(super) fn into_pass(self, batch: usize) -> Pass {
-        let mut ratios: Vec<f64> =
-            self.rooflines.iter().zip(&self.seconds).map(|(roofline, run)| roofline.seconds / run).collect();
-        ratios.sort_by(f64::total_cmp);
+        let ratio = |of: &dyn Fn(usize) -> f64| {
+            let mut ratios: Vec<f64> =
+                (0..self.seconds.len()).map(|run| of(run) / self.seconds[run]).collect();
+            ratios.sort_by(f64::total_cmp);
+            median(&ratios)
+        };
+        let roofline_ratio = ratio(&|run| self.rooflines[run].seconds);
+        let peak_ratio = ratio(&|run| self.flops / (self.peaks[run] * 1e9));
         let of = |value: fn(&Roofline) -> f64| Timings::of(self.rooflines.iter().map(value).collect()).median;
         let roofline = Roofline { seconds: of(|r| r.seconds), gflops: of(|r| r.gflops) };
         let seconds = Timings::of(self.seconds);
@@ -63,8 +79,11 @@ impl MeasuredPass {
             past: self.past,
             points_per_second: (batch * self.points) as f64 / seconds.median,
             seconds,
+            flops: self.flops,
             roofline,
-            roofline_ratio: median(&ratios),
+            roofline_ratio,
+            peak_gflops: Timings::of(self.peaks).median,
+            peak_ratio,
         }
     }
 }
@@ -77,8 +96,8 @@ pub(super) struct Measured {
     pub(super) prefill: MeasuredPass,
     pub(super) decode: MeasuredPass,
     pub(super) forecast: Timings,
-    /// Bytes held with the session open.
-    pub(super) loaded_memory: Option<u64>,
+    /// What is held with the session open.
+    pub(super) loaded_memory: Option<Memory>,
     /// Bytes held beyond those during the passes.
     pub(super) pass_memory: Option<u64>,
 }
@@ -94,41 +113,55 @@ impl Measured {
         // The pass after the first one of a long forecast appends the longest head's points.
         let room = manifest.model.max_positions() - context;
         let step = manifest.horizons.last().copied().unwrap_or(1).min(room);
+        let points = Points { batch, context, step };
         let (provider, graph, threads) = (session.provider(), session.graph(), session.threads());
         // Before the models of the roofline take memory of their own.
         let loaded_memory = memory::reset_peak().then(memory::current).flatten();
-        passes(&session, batch, context, step)?;
+        passes(&session, &points)?;
         let peak = memory::peak();
-        let pass_memory = peak.zip(loaded_memory).map(|(peak, loaded)| peak.saturating_sub(loaded));
-        let load = |points, past| {
-            RooflineModels::load(PassShapes::new(manifest, batch, points, past), provider, options)
-        };
-        let (prefill_models, decode_models) = (load(context, 0)?, load(step, context)?);
+        let pass_memory =
+            peak.zip(loaded_memory.as_ref()).map(|(peak, loaded)| peak.saturating_sub(loaded.resident));
+        let [first, second] = routing::prefill_and_decode(&session, &points, options)?;
+        let prefill_shapes = PassShapes::new(manifest, batch, context, 0, &first);
+        let decode_shapes = PassShapes::new(manifest, batch, step, context, &second);
+        let rooflines = RooflineModels::load(manifest, provider, options)?;
+        let all_threads = ScopedThreads(NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN));
 
-        let mut prefill = MeasuredPass { points: context, past: 0, seconds: vec![], rooflines: vec![] };
-        let mut decode = MeasuredPass { points: step, past: context, seconds: vec![], rooflines: vec![] };
+        let mut prefill = MeasuredPass::new(context, 0, rooflines.flops(&prefill_shapes));
+        let mut decode = MeasuredPass::new(step, context, rooflines.flops(&decode_shapes));
         for repeat in 0..=arguments.repeats {
-            let (first, second) = passes(&session, batch, context, step)?;
-            let rooflines = (prefill_models.measure()?, decode_models.measure()?);
+            rest();
+            let (first, second) = passes(&session, &points)?;
+            let found = [rooflines.measure(&prefill_shapes)?, rooflines.measure(&decode_shapes)?];
+            rest();
+            let peak = peak_gflops(&all_threads);
             // The first round warms caches and memory up.
             if repeat > 0 {
-                prefill.seconds.push(first);
-                decode.seconds.push(second);
-                prefill.rooflines.push(rooflines.0);
-                decode.rooflines.push(rooflines.1);
+                let seconds = [first, second];
+                for ((pass, seconds), roofline) in
+                    [&mut prefill, &mut decode].into_iter().zip(seconds).zip(found)
+                {
+                    pass.seconds.push(seconds);
+                    pass.rooflines.push(roofline);
+                    pass.peaks.push(peak);
+                }
             }
         }
-        let forecast = forecasts(arguments, session)?;
+        let forecast = forecasts(arguments, &points, session)?;
         Ok(Self { provider, graph, threads, prefill, decode, forecast, loaded_memory, pass_memory })
     }
 }
 
+/// Lets the threads of the session that ran last come to rest: for a while they wait for work by spinning, and would take
+/// their cores from whatever is measured next.
+pub(super) fn rest() {
+    std::thread::sleep(Duration::from_millis(50));
+}
+
 /// Seconds of a prefill and of the decode after it.
-fn passes(session: &Session, batch: usize, context: usize, step: usize) -> Result<(f64, f64), Failure> {
-    let points = |count: usize, first: usize| {
-        Array3::from_shape_fn((batch, count, 1), |(row, point, _)| wave(row, first + point) as f32)
-    };
-    let (history, appended) = (points(context, 0), points(step, context));
+fn passes(session: &Session, points: &Points) -> Result<(f64, f64), Failure> {
+    let &Points { batch, context, step } = points;
+    let (history, appended) = (points.values(context, 0), points.values(step, context));
     let mask = Array2::<i64>::ones((batch, context + step));
     let mut decoder = session.decoder(batch, context + step)?;
     let begin = Instant::now();
@@ -139,11 +172,9 @@ fn passes(session: &Session, batch: usize, context: usize, step: usize) -> Resul
     Ok((first, begin.elapsed().as_secs_f64()))
 }
 
-fn forecasts(arguments: &Arguments, session: Session) -> Result<Timings, Failure> {
-    let series: Vec<Vec<f64>> = (0..arguments.batch)
-        .map(|row| (0..arguments.context).map(|point| wave(row, point)).collect())
-        .collect();
-    let budget = arguments.batch.saturating_mul(arguments.context);
+fn forecasts(arguments: &Arguments, points: &Points, session: Session) -> Result<Timings, Failure> {
+    let series = points.series();
+    let budget = points.batch.saturating_mul(points.context);
     let forecaster = Forecaster::new(session).with_token_budget(budget);
     let mut seconds = Vec::new();
     for _ in 0..arguments.repeats {
@@ -152,10 +183,4 @@ fn forecasts(arguments: &Arguments, session: Session) -> Result<Timings, Failure
         seconds.push(begin.elapsed().as_secs_f64());
     }
     Ok(Timings::of(seconds))
-}
-
-/// A series that routes its points to different experts.
-fn wave(row: usize, point: usize) -> f64 {
-    let t = point as f64;
-    (t * 0.26 + row as f64).sin() + 0.5 * (t * 0.037).cos() + 0.3 * (t * 0.618_033_988_749_895).fract()
 }

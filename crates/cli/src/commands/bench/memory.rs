@@ -1,13 +1,24 @@
 //! How much memory this process holds, where the system says: on Linux.
 
+use serde::Serialize;
+
+/// Memory that is held.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Memory {
+    /// Resident bytes.
+    pub(super) resident: u64,
+    /// Those of them that are a file's: the system takes them back when it needs memory, and reads them again.
+    pub(super) of_files: u64,
+}
+
 /// Peak resident memory in bytes.
 pub(super) fn peak() -> Option<u64> {
     field("VmHWM:")
 }
 
-/// Resident memory in bytes.
-pub(super) fn current() -> Option<u64> {
-    field("VmRSS:")
+/// What is held now.
+pub(super) fn current() -> Option<Memory> {
+    Some(Memory { resident: field("VmRSS:")?, of_files: field("RssFile:")? })
 }
 
 /// Makes the peak what is held now; false where that cannot be done.

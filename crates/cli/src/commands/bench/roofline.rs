@@ -4,10 +4,12 @@ use std::time::Instant;
 
 use ndarray::Array2;
 use serde::Serialize;
-use tmoe_onnx::{F32, GraphBuilder, ModelMetadata};
+use tmoe_onnx::{F32, GraphBuilder, ModelMetadata, shape};
+use tmoe_package::Manifest;
 use tmoe_runner::{NamedTensors, Provider, ProviderOptions, RawModel};
 
-use super::shapes::{PassShapes, Product};
+use super::measure::rest;
+use super::shapes::{ModelShapes, PassShapes, Weights};
 use crate::Failure;
 
 /// What matrix products alone would take.
@@ -19,75 +21,92 @@ pub(super) struct Roofline {
     pub(super) gflops: f64,
 }
 
-/// Models that hold the products of one pass and nothing else.
+/// Models that hold the products of a pass and nothing else.
 pub(super) struct RooflineModels {
-    shapes: PassShapes,
     layer: ProductModel,
     end: ProductModel,
 }
 
 impl RooflineModels {
     pub(super) fn load(
-        shapes: PassShapes,
+        manifest: &Manifest,
         provider: Provider,
         options: &ProviderOptions,
     ) -> Result<Self, Failure> {
+        let shapes = ModelShapes::new(manifest);
         Ok(Self {
-            layer: ProductModel::load(&shapes.layer, provider, options)?,
-            end: ProductModel::load(&shapes.end, provider, options)?,
-            shapes,
+            layer: ProductModel::load(shapes.layer, provider, options)?,
+            end: ProductModel::load(shapes.end, provider, options)?,
         })
     }
 
+    /// Floating-point operations of a pass: of the products with weights, and of attention.
+    pub(super) fn flops(&self, pass: &PassShapes) -> f64 {
+        let layers: f64 = pass.layers.iter().map(|rows| self.layer.flops(rows)).sum();
+        layers + self.end.flops(&pass.end) + pass.attention_flops
+    }
+
     /// Runs all products of the pass once.
-    pub(super) fn measure(&self) -> Result<Roofline, Failure> {
-        let mut seconds = self.end.run()?;
-        for _ in 0..self.shapes.layers {
-            seconds += self.layer.run()?;
+    pub(super) fn measure(&self, pass: &PassShapes) -> Result<Roofline, Failure> {
+        rest();
+        let mut seconds = self.end.run(&pass.end)?;
+        rest();
+        for rows in &pass.layers {
+            seconds += self.layer.run(rows)?;
         }
-        let rate = self.shapes.weight_flops() / seconds;
-        let flops = self.shapes.weight_flops() + self.shapes.attention_flops;
+        let flops = self.flops(pass);
+        let rate = (flops - pass.attention_flops) / seconds;
         Ok(Roofline { seconds: flops / rate, gflops: rate / 1e9 })
     }
 }
 
 /// A model of independent products, each with weights of its own, so that they come from memory as the model's do.
 struct ProductModel {
+    weights: Vec<Weights>,
     model: RawModel,
-    inputs: NamedTensors,
 }
 
 impl ProductModel {
-    fn load(products: &[Product], provider: Provider, options: &ProviderOptions) -> Result<Self, Failure> {
+    fn load(weights: Vec<Weights>, provider: Provider, options: &ProviderOptions) -> Result<Self, Failure> {
         let mut builder = GraphBuilder::new("matrix_products", 17);
         let g = &mut builder;
-        let mut inputs = NamedTensors::new();
-        for (index, product) in products.iter().enumerate() {
-            let name = format!("x{index}");
-            let [rows, inner, columns] = [product.rows, product.inner, product.columns].map(size);
-            let x = g.input::<F32>(name.clone(), [rows, inner]);
-            inputs.insert(name, Array2::<f32>::from_elem((product.rows, product.inner), 0.5).into());
-            for repeat in 0..product.count {
-                let weights = weights(product.inner * product.columns, index * 64 + repeat);
-                let weights = g.const_tensor::<F32>(&[inner, columns], &weights);
-                let y = g.matmul(x, weights);
-                // A small output, so that copying results out costs nothing; none may be left unused.
-                let row = g.slice(y, &[0], &[1], &[0], &[1]);
-                g.output(format!("y{index}.{repeat}"), row);
-            }
+        for (index, &Weights { inner, columns }) in weights.iter().enumerate() {
+            let [rows, y] = ["rows", "y"].map(|name| format!("{name}{index}"));
+            let values = values(inner * columns, index);
+            let [inner, columns] = [inner, columns].map(size);
+            let x = g.input::<F32>(input(index), shape![rows.as_str(), inner]);
+            let weights = g.const_tensor::<F32>(&[inner, columns], &values);
+            let product = g.matmul(x, weights);
+            // A small output, so that copying results out costs nothing; none may be left unused.
+            let row = g.slice(product, &[0], &[1], &[0], &[1]);
+            g.output(y, row);
         }
         let model = builder.finish(ModelMetadata::default())?;
-        let model = RawModel::from_bytes(&model.encode(), provider, options)?;
-        Ok(Self { model, inputs })
+        let model = RawModel::from_bytes(&model.encode(), None, provider, options)?;
+        Ok(Self { weights, model })
     }
 
-    /// Seconds of one run; making the inputs does not count.
-    fn run(&self) -> Result<f64, Failure> {
-        let inputs = self.inputs.clone();
+    fn flops(&self, rows: &[usize]) -> f64 {
+        let product = |(weights, &rows): (&Weights, &usize)| {
+            2.0 * rows as f64 * weights.inner as f64 * weights.columns as f64
+        };
+        self.weights.iter().zip(rows).map(product).sum()
+    }
+
+    /// Seconds of one run with so many rows for each product; making the inputs does not count.
+    fn run(&self, rows: &[usize]) -> Result<f64, Failure> {
+        let tensor = |(index, (weights, &rows)): (usize, (&Weights, &usize))| {
+            (input(index), Array2::<f32>::from_elem((rows, weights.inner), 0.5).into())
+        };
+        let inputs: NamedTensors = self.weights.iter().zip(rows).enumerate().map(tensor).collect();
         let begin = Instant::now();
         self.model.run(inputs)?;
         Ok(begin.elapsed().as_secs_f64())
     }
+}
+
+fn input(index: usize) -> String {
+    format!("x{index}")
 }
 
 fn size(value: usize) -> i64 {
@@ -95,6 +114,6 @@ fn size(value: usize) -> i64 {
 }
 
 /// Values of the size of weights; different ones for different seeds, so that equal shapes do not share one constant.
-fn weights(count: usize, seed: usize) -> Vec<f32> {
+fn values(count: usize, seed: usize) -> Vec<f32> {
     (0..count).map(|index| ((index + seed * 7) % 251) as f32 * 1e-3 - 0.125).collect()
 }

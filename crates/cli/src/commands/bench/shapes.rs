@@ -2,55 +2,84 @@
 
 use tmoe_package::{Manifest, Positions};
 
-/// `count` products of `[rows, inner]` by `[inner, columns]`.
+/// Inner size and columns of a matrix of weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Product {
-    pub(super) count: usize,
-    pub(super) rows: usize,
+pub(super) struct Weights {
     pub(super) inner: usize,
     pub(super) columns: usize,
 }
 
-impl Product {
-    fn flops(&self) -> f64 {
-        2.0 * self.count as f64 * self.rows as f64 * self.inner as f64 * self.columns as f64
+/// The matrices that a pass multiplies with: those of a layer, and those that come once.
+#[derive(Clone, Debug)]
+pub(super) struct ModelShapes {
+    /// Of every layer but the last.
+    pub(super) layer: Vec<Weights>,
+    /// Of the last layer, and the heads.
+    pub(super) end: Vec<Weights>,
+}
+
+impl ModelShapes {
+    pub(super) fn new(manifest: &Manifest) -> Self {
+        let config = &manifest.model;
+        let hidden = config.hidden_size();
+        let weights = |inner, columns| Weights { inner, columns };
+        let (qkv, kv) = (hidden + 2 * config.kv_width(), 2 * config.kv_width());
+        let mut after_attention = vec![weights(hidden, hidden)];
+        let mut gated = |ffn: usize| {
+            after_attention.extend([weights(hidden, 2 * ffn), weights(ffn, hidden)]);
+        };
+        gated(config.intermediate_size());
+        if let Some(ffn) = config.expert_ffn() {
+            (0..config.experts()).for_each(|_| gated(ffn));
+            after_attention.push(weights(hidden, config.experts() + 1));
+        }
+        let layer = [vec![weights(hidden, qkv)], after_attention.clone()].concat();
+        // The trimmed last layer makes keys and values of all points, and queries of one.
+        let first = if trimmed(manifest) {
+            vec![weights(hidden, kv), weights(hidden, hidden)]
+        } else {
+            vec![weights(hidden, qkv)]
+        };
+        let heads = weights(hidden, config.horizon_lengths().iter().sum());
+        Self { layer, end: [first, after_attention, vec![heads]].concat() }
     }
 }
 
-/// The products with weights of one pass: those of a layer that is repeated, and those that come once.
+/// How many rows each matrix of [`ModelShapes`] is multiplied with in one pass.
 #[derive(Clone, Debug)]
 pub(super) struct PassShapes {
-    /// Of every layer but the last.
-    pub(super) layer: Vec<Product>,
-    /// How many such layers.
-    pub(super) layers: usize,
-    /// Of the last layer and the heads.
-    pub(super) end: Vec<Product>,
+    /// [layers but the last, matrices].
+    pub(super) layers: Vec<Vec<usize>>,
+    pub(super) end: Vec<usize>,
     /// Floating-point operations of attention: scores and weighted values, each key at or before its query.
     pub(super) attention_flops: f64,
 }
 
 impl PassShapes {
-    /// Products of a pass of `points` new points on `past`, for `batch` series. Tokens are taken to spread evenly over
-    /// the experts.
-    pub(super) fn new(manifest: &Manifest, batch: usize, points: usize, past: usize) -> Self {
+    /// Rows of a pass of `points` new points on `past`, for `batch` series, whose points go to the experts as
+    /// `routing`, [layers, experts], says.
+    pub(super) fn new(
+        manifest: &Manifest,
+        batch: usize,
+        points: usize,
+        past: usize,
+        routing: &[Vec<usize>],
+    ) -> Self {
         let config = &manifest.model;
-        let hidden = config.hidden_size();
-        let trimmed = manifest.positions == Positions::Last && !manifest.with_loss;
-        let tokens = batch * points;
+        let (tokens, trimmed) = (batch * points, trimmed(manifest));
         let last_tokens = if trimmed { batch } else { tokens };
-        let one = |rows, inner, columns| Product { count: 1, rows, inner, columns };
-        let kv = 2 * config.kv_width();
-
-        let mut layer = vec![one(tokens, hidden, hidden + kv)];
-        layer.extend(after_attention(manifest, tokens));
-        let mut end = if trimmed {
-            vec![one(tokens, hidden, kv), one(last_tokens, hidden, hidden)]
-        } else {
-            vec![one(tokens, hidden, hidden + kv)]
+        let after_attention = |tokens: usize, experts: &[usize]| {
+            let mut rows = vec![tokens; 3];
+            rows.extend(experts.iter().flat_map(|&points| [points, points]));
+            rows.extend((!experts.is_empty()).then_some(tokens));
+            rows
         };
-        end.extend(after_attention(manifest, last_tokens));
-        end.push(one(last_tokens, hidden, config.horizon_lengths().iter().sum()));
+        let (last, others) =
+            routing.split_last().map_or((&[][..], routing), |(last, others)| (&last[..], others));
+        let layers =
+            others.iter().map(|experts| [vec![tokens], after_attention(tokens, experts)].concat()).collect();
+        let first = if trimmed { vec![tokens, last_tokens] } else { vec![tokens] };
+        let end = [first, after_attention(last_tokens, last), vec![last_tokens]].concat();
 
         let seen = |queries: usize, first: usize| {
             // Query i sees the keys before it and itself.
@@ -58,35 +87,12 @@ impl PassShapes {
         };
         let pairs = (config.layers() - 1) as f64 * seen(points, past)
             + if trimmed { seen(1, past + points - 1) } else { seen(points, past) };
-        let attention_flops = 4.0 * batch as f64 * hidden as f64 * pairs;
-        Self { layer, layers: config.layers() - 1, end, attention_flops }
-    }
-
-    /// Floating-point operations of the products with weights.
-    pub(super) fn weight_flops(&self) -> f64 {
-        let sum = |products: &[Product]| products.iter().map(Product::flops).sum::<f64>();
-        self.layers as f64 * sum(&self.layer) + sum(&self.end)
+        let attention_flops = 4.0 * batch as f64 * config.hidden_size() as f64 * pairs;
+        Self { layers, end, attention_flops }
     }
 }
 
-/// The output projection of attention and the feed-forward network, for so many tokens.
-fn after_attention(manifest: &Manifest, tokens: usize) -> Vec<Product> {
-    let config = &manifest.model;
-    let hidden = config.hidden_size();
-    let gated = |count, rows, ffn: usize| {
-        [
-            Product { count, rows, inner: hidden, columns: 2 * ffn },
-            Product { count, rows, inner: ffn, columns: hidden },
-        ]
-    };
-    let mut products = vec![Product { count: 1, rows: tokens, inner: hidden, columns: hidden }];
-    products.extend(gated(1, tokens, config.intermediate_size()));
-    if let Some(ffn) = config.expert_ffn() {
-        let routed = tokens * config.top_k();
-        products.push(Product { count: 1, rows: tokens, inner: hidden, columns: config.experts() + 1 });
-        // As even as whole tokens go: no more experts than there are tokens for.
-        let busy = config.experts().min(routed);
-        products.extend(gated(busy, routed.div_ceil(busy.max(1)), ffn));
-    }
-    products
+/// Whether the last layer computes the last position only.
+fn trimmed(manifest: &Manifest) -> bool {
+    manifest.positions == Positions::Last && !manifest.with_loss
 }

@@ -55,6 +55,9 @@ impl CpuBackend {
     }
 }
 
+/// Where a model in memory has its external data (`onnxruntime_session_options_config_keys.h`).
+const EXTERNAL_DATA_FOLDER: &str = "session.model_external_initializers_file_folder_path";
+
 fn build(
     environment: &ort::environment::Environment,
     content: GraphContent<'_>,
@@ -72,9 +75,12 @@ fn build(
         // Whatever devices the library knows: this provider is the CPU.
         .with_auto_device(AutoDevicePolicy::PreferCPU)?;
     register_operators(&builder)?;
+    if let GraphContent::Bytes { folder: Some(folder), .. } = content {
+        builder = builder.with_config_entry(EXTERNAL_DATA_FOLDER, folder.to_string_lossy())?;
+    }
     let mut commit = || match content {
         GraphContent::File(path) => builder.commit_from_file(path),
-        GraphContent::Bytes(bytes) => builder.commit_from_memory(bytes),
+        GraphContent::Bytes { model, .. } => builder.commit_from_memory(model),
     };
     // The first session of a process makes a new domain of operators known to it, and two that do so at once disturb
     // each other: until one was made, one at a time.

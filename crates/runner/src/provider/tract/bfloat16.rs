@@ -6,7 +6,7 @@ use std::path::Path;
 
 use half::bf16;
 use tract_onnx::Onnx;
-use tract_onnx::pb::TensorProto;
+use tract_onnx::pb::{ModelProto, TensorProto};
 use tract_onnx::prelude::{Framework, InferenceModel, TractResult};
 use tract_onnx::tract_core::internal::{anyhow, bail};
 
@@ -16,8 +16,21 @@ const BFLOAT16: i32 = 16;
 
 /// [`Framework::model_for_path`] that takes bfloat16 initializers.
 pub(super) fn model_for_path(onnx: &Onnx, path: &Path) -> TractResult<InferenceModel> {
-    let mut proto = onnx.proto_model_for_path(path)?;
-    let folder = path.parent().unwrap_or(Path::new(""));
+    let proto = onnx.proto_model_for_path(path)?;
+    model(onnx, proto, path.parent().unwrap_or(Path::new("")))
+}
+
+/// [`Framework::model_for_read`] that takes bfloat16 initializers, and external data in `folder`.
+pub(super) fn model_in_memory(
+    onnx: &Onnx,
+    mut bytes: &[u8],
+    folder: Option<&Path>,
+) -> TractResult<InferenceModel> {
+    let proto = onnx.proto_model_for_read(&mut bytes)?;
+    model(onnx, proto, folder.unwrap_or(Path::new("")))
+}
+
+fn model(onnx: &Onnx, mut proto: ModelProto, folder: &Path) -> TractResult<InferenceModel> {
     for tensor in proto.graph.iter_mut().flat_map(|graph| &mut graph.initializer) {
         if tensor.data_type == BFLOAT16 {
             widen(tensor, folder)?;
