@@ -32,7 +32,15 @@ fn json_reports_every_figure(shared: &Shared) {
         assert_eq!((&report["decode"]["points"], &report["decode"]["past"]), (&64.into(), &16.into()));
         for pass in ["prefill", "decode"] {
             assert_eq!(report[pass]["seconds"]["runs"], 2);
-            for figure in ["/seconds/median", "/points_per_second", "/roofline/gflops", "/roofline_ratio"] {
+            for figure in [
+                "/seconds/median",
+                "/points_per_second",
+                "/flops",
+                "/roofline/gflops",
+                "/roofline_ratio",
+                "/peak_gflops",
+                "/peak_ratio",
+            ] {
                 let value = report[pass].pointer(figure).and_then(Value::as_f64);
                 assert!(value.is_some_and(|value| value > 0.0), "{pass}{figure}: {value:?}");
             }
@@ -44,9 +52,14 @@ fn json_reports_every_figure(shared: &Shared) {
 
 fn a_table_is_for_people(shared: &Shared) {
     let printed = bench(shared, &["--context", "16", "--horizon", "8"]).success();
-    for expected in
-        ["tract standard", "prefill, 16 on 0", "decode, 64 on 16", "forecast of 8", "roofline ratio"]
-    {
+    for expected in [
+        "tract standard",
+        "prefill, 16 on 0",
+        "decode, 64 on 16",
+        "forecast of 8",
+        "roofline ratio",
+        "of the peak",
+    ] {
         assert!(printed.contains(expected), "{expected} is missing in:\n{printed}");
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use ndarray::Array2;
+use ndarray::{Array1, Array2};
 use serde::Serialize;
-use tmoe_onnx::{F32, GraphBuilder, ModelMetadata, shape};
+use tmoe_onnx::{F32, GraphBuilder, I64, ModelMetadata, shape};
 use tmoe_package::Manifest;
 use tmoe_runner::{NamedTensors, Provider, ProviderOptions, RawModel};
 
@@ -71,14 +71,16 @@ impl ProductModel {
         let mut builder = GraphBuilder::new("matrix_products", 17);
         let g = &mut builder;
         for (index, &Weights { inner, columns }) in weights.iter().enumerate() {
-            let [rows, y] = ["rows", "y"].map(|name| format!("{name}{index}"));
+            let [rows, y, count] = ["rows", "y", "count"].map(|name| format!("{name}{index}"));
             let values = values(inner * columns, index);
             let [inner, columns] = [inner, columns].map(size);
             let x = g.input::<F32>(input(index), shape![rows.as_str(), inner]);
             let weights = g.const_tensor::<F32>(&[inner, columns], &values);
             let product = g.matmul(x, weights);
-            // A small output, so that copying results out costs nothing; none may be left unused.
-            let row = g.slice(product, &[0], &[1], &[0], &[1]);
+            // A small output, so that copying results out costs nothing; none may be left unused. Which row is not known before the
+            // run: else a provider might compute that one only.
+            let row = g.input::<I64>(row(index), shape![count.as_str()]);
+            let row = g.gather(product, row, 0);
             g.output(y, row);
         }
         let model = builder.finish(ModelMetadata::default())?;
@@ -95,10 +97,11 @@ impl ProductModel {
 
     /// Seconds of one run with so many rows for each product; making the inputs does not count.
     fn run(&self, rows: &[usize]) -> Result<f64, Failure> {
-        let tensor = |(index, (weights, &rows)): (usize, (&Weights, &usize))| {
-            (input(index), Array2::<f32>::from_elem((rows, weights.inner), 0.5).into())
-        };
-        let inputs: NamedTensors = self.weights.iter().zip(rows).enumerate().map(tensor).collect();
+        let mut inputs = NamedTensors::new();
+        for (index, (weights, &rows)) in self.weights.iter().zip(rows).enumerate() {
+            inputs.insert(input(index), Array2::<f32>::from_elem((rows, weights.inner), 0.5).into());
+            inputs.insert(row(index), Array1::<i64>::zeros(rows.min(1)).into());
+        }
         let begin = Instant::now();
         self.model.run(inputs)?;
         Ok(begin.elapsed().as_secs_f64())
@@ -107,6 +110,10 @@ impl ProductModel {
 
 fn input(index: usize) -> String {
     format!("x{index}")
+}
+
+fn row(index: usize) -> String {
+    format!("row{index}")
 }
 
 fn size(value: usize) -> i64 {
