@@ -11,13 +11,15 @@ pub enum Tolerance {
     Relative(f64),
     /// Of the largest difference itself.
     Absolute(f64),
+    /// Of the norm of all differences, relative to the norm of the tensor expected: where a few values may be far off.
+    Norm(f64),
 }
 
 impl Tolerance {
     /// The number.
     pub fn limit(self) -> f64 {
         match self {
-            Self::Relative(limit) | Self::Absolute(limit) => limit,
+            Self::Relative(limit) | Self::Absolute(limit) | Self::Norm(limit) => limit,
         }
     }
 }
@@ -27,6 +29,7 @@ impl fmt::Display for Tolerance {
         match self {
             Self::Relative(limit) => write!(f, "{limit:.0e} of the largest value"),
             Self::Absolute(limit) => write!(f, "{limit:.0e}"),
+            Self::Norm(limit) => write!(f, "{limit:.0e} of the norm"),
         }
     }
 }
@@ -70,6 +73,7 @@ impl Expected {
             return Err(format!("the shape is {:?}, expected {:?}", found.shape(), self.values.shape()));
         }
         let (mut difference, mut magnitude, mut compared) = (0.0_f64, 0.0_f64, 0);
+        let mut norms = (0.0_f64, 0.0_f64);
         for ((index, &expected), &found) in self.values.indexed_iter().zip(&found) {
             let is_real = self.mask.as_ref().is_none_or(|mask| mask[[index[0], index[1]]] == 1);
             if !is_real {
@@ -80,11 +84,13 @@ impl Expected {
             }
             difference = difference.max((f64::from(found) - expected).abs());
             magnitude = magnitude.max(expected.abs());
+            norms = (norms.0 + (f64::from(found) - expected).powi(2), norms.1 + expected.powi(2));
             compared += 1;
         }
         match tolerance {
             _ if compared == 0 => Err("nothing was compared".to_owned()),
             Tolerance::Relative(_) if magnitude > 0.0 => Ok(difference / magnitude),
+            Tolerance::Norm(_) if magnitude > 0.0 => Ok((norms.0 / norms.1).sqrt()),
             _ => Ok(difference),
         }
     }
@@ -104,6 +110,7 @@ mod tests {
         let found = arr1(&[3.0_f32, -8.0]).into_dyn();
         assert_eq!(expected.error(found.view(), RELATIVE), Ok(0.25));
         assert_eq!(expected.error(found.view(), Tolerance::Absolute(0.0)), Ok(2.0));
+        assert_eq!(expected.error(found.view(), Tolerance::Norm(0.0)), Ok((4.0_f64 / 65.0).sqrt()));
         let zeros = Expected::new(arr1(&[0.0, 0.0]).into_dyn());
         assert_eq!(zeros.error(arr1(&[0.5_f32, 0.0]).into_dyn().view(), RELATIVE), Ok(0.5));
     }
