@@ -171,7 +171,11 @@ impl Subject {
     /// What the provider says.
     pub fn open(self, package: &Package) -> Result<Session, String> {
         // Trials run side by side on models for which one thread is plenty.
-        let resources = ProviderOptions { threads: Some(NonZeroUsize::MIN), spinning: false };
+        let resources = ProviderOptions {
+            threads: Some(NonZeroUsize::MIN),
+            spinning: false,
+            ..ProviderOptions::default()
+        };
         let options = SessionOptions { provider: self.provider.into(), graph: self.graph.into(), resources };
         Session::open(package, &options).map_err(|error| error.to_string())
     }

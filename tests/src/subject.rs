@@ -31,10 +31,20 @@ impl Subject {
         match self.provider.availability() {
             Availability::Ready { .. } => None,
             Availability::Missing { .. } => Some(match self.provider {
+                Provider::Cuda => "no CUDA",
                 Provider::Cpu => "no ONNX Runtime",
                 _ => "provider not available",
             }),
         }
+    }
+
+    /// What the providers lack that this machine cannot run, a line each.
+    pub fn reasons() -> String {
+        let reason = |provider: Provider| match provider.availability() {
+            Availability::Ready { .. } => None,
+            Availability::Missing { reason } => Some(format!("{provider} is ignored: {reason}\n")),
+        };
+        Provider::ALL.into_iter().filter_map(reason).collect()
     }
 
     /// The known exception that a case of a checkpoint is on this subject.

@@ -31,6 +31,9 @@ fn main() -> ExitCode {
             }
         }
     }
+    if !arguments.list {
+        eprint!("{}", Subject::reasons());
+    }
     let conclusion = libtest_mimic::run(&arguments, trials);
     if !shared.report.is_empty() {
         print!("{}", shared.report);

@@ -21,18 +21,60 @@ pub(crate) struct SessionArguments {
 /// On what packages run.
 #[derive(clap::Args)]
 pub(crate) struct EngineArguments {
-    /// What executes the graph: auto, cpu or tract
+    /// What executes the graph: auto, cuda, cpu or tract
     #[arg(long, default_value = "auto")]
     pub(crate) provider: ProviderChoice,
     /// Which of the package's graphs: auto, standard, dense or plugin
     #[arg(long, default_value = "auto")]
     pub(crate) graph: GraphChoice,
-    /// Threads of one pass; one per physical core unless said
+    /// Threads of one pass; one per physical core unless said, on cuda one
     #[arg(long, value_name = "N", value_parser = thread_count)]
     pub(crate) threads: Option<NonZeroUsize>,
+    /// Library with the operators of the graph plugin, libtmoe_ops.so, in place of those built in
+    #[arg(long, value_name = "FILE")]
+    operators: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) device: DeviceArguments,
+    /// Capture decode passes of the provider cuda as CUDA graphs: experimental
+    ///
+    /// A pass is captured when its shape comes first and replayed when it comes again, which saves the time of its launches.
+    /// Needs the graph plugin. Off unless said: it has not been measured yet, every captured shape holds memory of the GPU,
+    /// and while a pass is captured no other thread of the process may use the GPU.
+    #[arg(long)]
+    cuda_graph: bool,
     /// Trust the package: check its files' lengths only, which opens large packages faster
     #[arg(long)]
     pub(crate) skip_hashes: bool,
+}
+
+/// Which GPU, and how much of it.
+#[derive(clap::Args)]
+pub(crate) struct DeviceArguments {
+    /// GPU of the provider cuda, counted from 0
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    device: usize,
+    /// MiB of the GPU that ONNX Runtime may take for weights and results within a pass; all there are unless said
+    ///
+    /// The key/value cache of the series that are being forecast comes on top.
+    #[arg(long, value_name = "MIB", value_parser = mebibytes)]
+    device_memory: Option<NonZeroUsize>,
+}
+
+/// MiB as bytes.
+fn mebibytes(text: &str) -> Result<NonZeroUsize, String> {
+    let bytes = text.parse::<usize>().ok().and_then(|mebibytes| mebibytes.checked_mul(1 << 20));
+    bytes.and_then(NonZeroUsize::new).ok_or_else(|| "expected a whole number of MiB, at least 1".to_owned())
+}
+
+impl DeviceArguments {
+    /// Options that say which device, and nothing else.
+    pub(crate) fn resources(&self) -> ProviderOptions {
+        ProviderOptions {
+            device: self.device,
+            device_memory: self.device_memory,
+            ..ProviderOptions::default()
+        }
+    }
 }
 
 /// More threads than any machine has cores would only make the provider hang while it starts them.
@@ -66,7 +108,12 @@ impl EngineArguments {
 
     /// Threads and the like.
     pub(crate) fn resources(&self) -> ProviderOptions {
-        ProviderOptions { threads: self.threads, ..ProviderOptions::default() }
+        ProviderOptions {
+            threads: self.threads,
+            operators: self.operators.clone(),
+            cuda_graph: self.cuda_graph,
+            ..self.device.resources()
+        }
     }
 
     /// Opens the session, and says so if `auto` had to settle for a slower provider.

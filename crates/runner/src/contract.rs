@@ -70,6 +70,12 @@ impl CacheLayout {
     pub fn shape(&self, batch: usize, past: usize) -> [usize; 4] {
         [batch, self.kv_heads, past, self.head_dim]
     }
+
+    /// The names of a graph's outputs that are no part of the cache.
+    pub(crate) fn other_outputs<'a>(&'a self, signature: &'a Signature) -> impl Iterator<Item = &'a str> {
+        let names = signature.outputs.iter().map(|port| port.name.as_str());
+        names.filter(move |name| self.entries.iter().all(|entry| entry.present != **name))
+    }
 }
 
 /// Checks that a graph has every input and output that the model's graphs have, in types that a host tensor has.

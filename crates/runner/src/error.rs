@@ -7,8 +7,8 @@ use thiserror::Error;
 use tmoe_package::{OpSet, PackageError};
 
 use crate::contract::GraphMismatch;
-use crate::provider::Provider;
-use crate::provider::cpu::LibraryError;
+use crate::provider::cuda::CudaError;
+use crate::provider::{LibraryError, Provider};
 use crate::series::SeriesError;
 use crate::signature::InputError;
 use crate::tensor::TensorFileError;
@@ -23,6 +23,9 @@ pub enum Error {
     /// ONNX Runtime's library.
     #[error(transparent)]
     Library(#[from] LibraryError),
+    /// The provider `cuda` cannot be used.
+    #[error("the provider cuda cannot be used: {0}")]
+    Cuda(#[from] CudaError),
     /// The tensors given to a graph.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -44,14 +47,39 @@ pub enum Error {
         source: GraphMismatch,
     },
     /// A graph whose operators the provider does not have.
-    #[error(
-        "{provider} cannot run the graph `{op_set}`, whose operators it does not have; use --graph standard, or the provider cpu"
-    )]
+    #[error("{provider} cannot run the graph `{op_set}`, whose operators it does not have; {}", advice_on(*.provider))]
     OpSet {
         /// Which provider.
         provider: Provider,
         /// Which graph.
         op_set: OpSet,
+    },
+    /// CUDA graphs were asked for with a graph that they cannot be captured of.
+    #[error(
+        "CUDA graphs need the graph `plugin`, whose passes keep their cache in one place, and not `{op_set}`; use --graph \
+         plugin, or leave --cuda-graph out"
+    )]
+    CudaGraph {
+        /// Which graph.
+        op_set: OpSet,
+    },
+    /// A device's memory is too small.
+    #[error(
+        "CUDA device {device} has no room for {purpose}{}; forecast fewer series at once or with less context, or choose \
+         another --device ({graph})",
+        MemoryText { requested: *.requested, free_and_total: *.free_and_total }
+    )]
+    DeviceMemory {
+        /// Which graph was loaded or run.
+        graph: GraphSource,
+        /// Which device.
+        device: usize,
+        /// What the memory is for.
+        purpose: String,
+        /// Bytes that were asked for, where that is known.
+        requested: Option<u64>,
+        /// Free and total bytes of the device, where it says so.
+        free_and_total: Option<(u64, u64)>,
     },
     /// A provider refused to load or run a graph.
     #[error("{provider} cannot {action} {graph}: {message}; {advice}")]
@@ -70,6 +98,36 @@ pub enum Error {
     /// The forecast was cancelled through its [`CancelToken`](crate::CancelToken).
     #[error("cancelled")]
     Cancelled,
+}
+
+/// What to do about a provider that has not the operators of the op set `plugin`.
+fn advice_on(provider: Provider) -> &'static str {
+    match provider {
+        Provider::Cuda => {
+            "build tmoe with them (`cargo build --release --package tmoe-cli --features cuda`), or use --graph standard"
+        }
+        Provider::Cpu | Provider::Tract => "use --graph standard, or the provider cpu",
+    }
+}
+
+/// How much memory was asked for, and how much there is.
+struct MemoryText {
+    requested: Option<u64>,
+    free_and_total: Option<(u64, u64)>,
+}
+
+impl fmt::Display for MemoryText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        if let Some(requested) = self.requested {
+            write!(f, ": {:.1} MiB were asked for", mebibytes(requested))?;
+        }
+        if let Some((free, total)) = self.free_and_total {
+            let joint = if self.requested.is_some() { "," } else { ":" };
+            write!(f, "{joint} {:.1} of {:.1} MiB are free", mebibytes(free), mebibytes(total))?;
+        }
+        Ok(())
+    }
 }
 
 /// What a provider was doing with a graph.
@@ -133,7 +191,7 @@ impl Error {
 }
 
 /// Providers put causes on lines of their own; a message here is one line.
-fn one_line(message: impl fmt::Display) -> String {
+pub(crate) fn one_line(message: impl fmt::Display) -> String {
     let text = message.to_string();
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     lines.join(" ").trim_end_matches(['.', ';']).to_owned()
@@ -142,6 +200,25 @@ fn one_line(message: impl fmt::Display) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_that_is_missing_is_told_in_numbers() {
+        let error = |requested, free_and_total| {
+            let purpose = "the cache of 32 series of 608 points".to_owned();
+            let graph = GraphSource::Memory;
+            Error::DeviceMemory { graph, device: 1, purpose, requested, free_and_total }.to_string()
+        };
+        assert_eq!(
+            error(Some(3 << 19), Some((1 << 20, 5 << 20))),
+            "CUDA device 1 has no room for the cache of 32 series of 608 points: 1.5 MiB were asked for, 1.0 of 5.0 MiB \
+             are free; forecast fewer series at once or with less context, or choose another --device (the graph in memory)"
+        );
+        assert!(
+            error(None, None)
+                .starts_with("CUDA device 1 has no room for the cache of 32 series of 608 points;")
+        );
+        assert!(error(None, Some((0, 1 << 20))).contains("points: 0.0 of 1.0 MiB are free;"));
+    }
 
     #[test]
     fn what_a_provider_says_becomes_one_line() {

@@ -5,8 +5,6 @@ use std::str::FromStr;
 
 use tmoe_package::{Manifest, OpSet, UnknownOpSet};
 
-use crate::provider::Provider;
-
 /// Which graph is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GraphChoice {
@@ -19,14 +17,14 @@ pub enum GraphChoice {
 
 impl GraphChoice {
     /// Comes to an op set. Where a package has none that suits, the one that it lacks most: opening it says so.
-    pub(crate) fn select(self, provider: Provider, manifest: &Manifest) -> OpSet {
+    pub(crate) fn select(self, manifest: &Manifest, runs: impl Fn(OpSet) -> bool) -> OpSet {
         match self {
             Self::Only(op_set) => op_set,
             Self::Auto => {
                 let has = |op_set: &OpSet| manifest.graphs.iter().any(|graph| graph.op_set == *op_set);
                 let preferred = [OpSet::Plugin, OpSet::Standard, OpSet::Dense];
-                let suitable = preferred.into_iter().filter(|&op_set| provider.runs(op_set));
-                suitable.clone().find(has).unwrap_or(OpSet::Standard)
+                let suitable = preferred.into_iter().filter(|&op_set| runs(op_set));
+                suitable.into_iter().find(has).unwrap_or(OpSet::Standard)
             }
         }
     }

@@ -22,8 +22,11 @@
 //!
 //! | provider | executes on | found |
 //! |---|---|---|
+//! | `cuda` | ONNX Runtime, NVIDIA GPU | as `cpu`, in Python's `onnxruntime-gpu`; and NVIDIA's driver |
 //! | `cpu` | ONNX Runtime, CPU | at run time: `ORT_DYLIB_PATH`, near the program, Python's `onnxruntime`, the system |
 //! | `tract` | tract, CPU, one thread | built in |
+//!
+//! `cuda` runs the graph `plugin` when this crate is built with its feature `cuda`.
 //!
 //! [`Session`] and [`Forecaster`] are `Send` and `Sync`. The only global state is ONNX Runtime's environment, which
 //! exists once per process.
@@ -54,8 +57,8 @@ pub use self::error::{Action, Error, GraphSource};
 pub use self::forecaster::{Forecast, Forecaster};
 pub use self::generate::{generate, passes};
 pub use self::graph::GraphChoice;
-pub use self::provider::cpu::LibraryError;
-pub use self::provider::{Availability, Provider, ProviderChoice, ProviderOptions, Selection};
+pub use self::provider::cuda::CudaError;
+pub use self::provider::{Availability, LibraryError, Provider, ProviderChoice, ProviderOptions, Selection};
 pub use self::raw::RawModel;
 pub use self::series::batch::check_horizon;
 pub use self::series::normalize::{Normalization, Scale, UnknownNormalization};

@@ -46,9 +46,9 @@ pub struct PassCount {
 
 /// A graph of a package, loaded on a provider.
 ///
-/// `Send` and `Sync`: share it between threads by reference or in an `Arc`. On `cpu` the passes of one session run
-/// one after the other, each on all of the session's threads; on `tract` they run at the same time, each on the
-/// thread that asks for it.
+/// `Send` and `Sync`: share it between threads by reference or in an `Arc`. On `cuda` and `cpu` the passes of one session
+/// run one after the other, each on the device or on all of the session's threads; on `tract` they run at the same time,
+/// each on the thread that asks for it.
 pub struct Session {
     package: Package,
     graph: OpSet,
@@ -75,16 +75,22 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::Package`] when the package does not have the graph, [`Error::Library`] when ONNX Runtime is asked for
-    /// and cannot be used, [`Error::OpSet`] when the provider lacks the graph's operators, [`Error::Provider`] when the provider refuses the graph, [`Error::Graph`] when the graph
-    /// lacks an input or output that the package's model needs.
+    /// [`Error::Package`] when the package does not have the graph, [`Error::Library`] or [`Error::Cuda`] when ONNX Runtime
+    /// is asked for and cannot be used, [`Error::OpSet`] when the provider lacks the graph's operators, [`Error::CudaGraph`]
+    /// when CUDA graphs cannot be captured of it, [`Error::DeviceMemory`] when the device is too small, [`Error::Provider`]
+    /// when the provider refuses the graph, [`Error::Graph`] when the graph lacks an input or output that the package's model
+    /// needs.
     pub fn open(package: &Package, options: &SessionOptions) -> Result<Self, Error> {
         let selection = options.provider.select();
-        let graph = options.graph.select(selection.provider, package.manifest());
+        let runs = |op_set| options.resources.runs(selection.provider, op_set);
+        let graph = options.graph.select(package.manifest(), runs);
         let path = package.graph_path(graph)?;
         let source = GraphSource::File(path.clone());
-        if !selection.provider.runs(graph) {
+        if !runs(graph) {
             return Err(Error::OpSet { provider: selection.provider, op_set: graph });
+        }
+        if selection.provider == Provider::Cuda && options.resources.cuda_graph && graph != OpSet::Plugin {
+            return Err(Error::CudaGraph { op_set: graph });
         }
         let backend = selection.provider.load(&source, GraphContent::File(&path), &options.resources)?;
         Self::with_backend(package, graph, selection, backend, source)
@@ -171,7 +177,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::Provider`] if the provider cannot reserve the cache.
+    /// [`Error::Provider`] or [`Error::DeviceMemory`] if the provider cannot reserve the cache.
     pub fn decoder(&self, batch: usize, capacity: usize) -> Result<Decoder<'_>, Error> {
         let generation = self.backend.generation(&self.cache, batch, capacity)?;
         Ok(Decoder::new(self, generation, batch))

@@ -16,16 +16,20 @@ use crate::tensor::{NamedTensors, Tensor};
 /// from the stored weights, as the exporter did.
 pub const TOLERANCE: f64 = 1e-4;
 
-/// What passes where the graph may round activations to bfloat16 (8 bits), on processors with instructions for it: of the
-/// root mean square, see [`Row::error`].
+/// What passes where the graph rounds activations to half precision (11 bits), for products on GPUs: of the root mean square, see
+/// [`Row::error`].
+pub const TOLERANCE_FP16: f64 = 1e-2;
+
+/// The same where the graph may round activations to bfloat16 (8 bits): on processors with instructions for it, and on GPUs.
 pub const TOLERANCE_BF16: f64 = 5e-2;
 
 /// The same where the graph quantises activations to 8 bits per token.
 pub const TOLERANCE_INT8: f64 = 3e-1;
 
-/// The largest difference that passes for a graph of a package.
-pub fn tolerance(precision: Precision, graph: OpSet) -> f64 {
+/// The largest difference that passes for a graph of a package on a provider.
+pub fn tolerance(provider: Provider, precision: Precision, graph: OpSet) -> f64 {
     match (graph, precision) {
+        (OpSet::Plugin, Precision::Fp16) if provider == Provider::Cuda => TOLERANCE_FP16,
         (OpSet::Plugin, Precision::Bf16) => TOLERANCE_BF16,
         (OpSet::Plugin, Precision::Int8) => TOLERANCE_INT8,
         _ => TOLERANCE,
@@ -157,7 +161,8 @@ impl SelfTest {
     /// Those of [`Session::run`].
     pub fn check(&self, session: &Session) -> Result<Report, Error> {
         let mut rows = Vec::new();
-        let tolerance = tolerance(session.package().manifest().precision, session.graph());
+        let tolerance =
+            tolerance(session.provider(), session.package().manifest().precision, session.graph());
         let rounds = tolerance > TOLERANCE;
         for (name, case) in &self.cases {
             let outputs = session.run(case.inputs.clone())?;

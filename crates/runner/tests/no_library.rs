@@ -6,7 +6,7 @@ mod summing_model;
 
 use std::fs;
 
-use tmoe_runner::{Error, LibraryError, Provider, ProviderChoice, Session, SessionOptions};
+use tmoe_runner::{CudaError, Error, LibraryError, Provider, ProviderChoice, Session, SessionOptions};
 
 #[test]
 fn cpu_is_an_error_and_auto_is_tract_and_says_why() {
@@ -24,6 +24,10 @@ fn cpu_is_an_error_and_auto_is_tract_and_says_why() {
     assert!(matches!(error, Error::Library(LibraryError::NotLoadable { .. })), "{error}");
     assert!(error.to_string().contains("pip install onnxruntime"), "{error}");
     assert!(!Provider::Cpu.availability().is_ready());
+
+    let error = open(Provider::Cuda.into()).unwrap_err();
+    assert!(matches!(error, Error::Cuda(CudaError::Library(LibraryError::NotLoadable { .. }))), "{error}");
+    assert!(error.to_string().contains("pip install onnxruntime-gpu"), "{error}");
 
     let session = open(ProviderChoice::Auto).unwrap();
     assert_eq!(session.provider(), Provider::Tract);

@@ -193,7 +193,11 @@ fn any_onnx_model_runs_and_its_inputs_are_checked() {
 
 #[test]
 fn the_threads_asked_for_are_the_threads_used() {
-    let options = ProviderOptions { threads: std::num::NonZeroUsize::new(1), spinning: false };
+    let options = ProviderOptions {
+        threads: std::num::NonZeroUsize::new(1),
+        spinning: false,
+        ..ProviderOptions::default()
+    };
     for provider in available() {
         let model = RawModel::from_bytes(&one_operator("Abs"), None, provider, &options).unwrap();
         assert_eq!((model.provider(), model.threads()), (provider, 1));

@@ -11,7 +11,7 @@ mod quantised;
 
 use ndarray::{Array2, Array3, Axis};
 use tmoe_package::OpSet;
-use tmoe_runner::{Control, Forecaster, NamedTensors, Tensor, generate};
+use tmoe_runner::{Control, Forecaster, NamedTensors, Provider, Tensor, generate};
 
 use crate::compare::{Expected, Tolerance};
 use crate::golden::Golden;
@@ -58,7 +58,16 @@ pub struct Case {
     /// How close it has to be.
     pub tolerance: Tolerance,
     /// How close in the graph `plugin`, where that rounds activations.
-    pub rounded_tolerance: Option<Tolerance>,
+    pub rounded_tolerance: Option<Rounded>,
+}
+
+/// How close a graph has to be that rounds activations.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rounded {
+    /// The largest error that passes.
+    pub tolerance: Tolerance,
+    /// Whether only GPUs round them: their products take both factors in the weights' type.
+    pub on_gpu_only: bool,
 }
 
 /// What is done with a session.
@@ -118,7 +127,7 @@ impl Case {
     /// How close it has to be on a subject.
     pub fn tolerance_on(&self, subject: Subject) -> Tolerance {
         match self.rounded_tolerance {
-            Some(tolerance) if subject.graph == OpSet::Plugin => tolerance,
+            Some(rounded) if subject.rounds(rounded) => rounded.tolerance,
             _ => self.tolerance,
         }
     }
@@ -147,6 +156,13 @@ impl Case {
             }
         };
         expected.error(found.view(), self.tolerance_on(subject))
+    }
+}
+
+impl Subject {
+    /// Whether it rounds activations.
+    fn rounds(self, rounded: Rounded) -> bool {
+        self.graph == OpSet::Plugin && (!rounded.on_gpu_only || self.provider == Provider::Cuda)
     }
 }
 

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use serde_json::json;
 use tmoe_package::Package;
 use tmoe_runner::verify::Row;
-use tmoe_runner::{Availability, Provider, ProviderOptions, SelfTest, Session, SessionOptions};
+use tmoe_runner::{Availability, Provider, SelfTest, Session, SessionOptions};
 
 use crate::Failure;
+use crate::session::DeviceArguments;
 use crate::text::{print, print_json, table};
 
 /// Check a package: its files, and its self-test on every graph and provider
@@ -20,6 +21,8 @@ pub(crate) struct Arguments {
     /// Providers to check; those that this machine can run unless said
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     providers: Vec<Provider>,
+    #[command(flatten)]
+    device: DeviceArguments,
     /// Show every tensor, not only the worst of each kind
     #[arg(long)]
     all: bool,
@@ -45,7 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             let options = SessionOptions {
                 provider: provider.into(),
                 graph: graph.op_set.into(),
-                resources: ProviderOptions::default(),
+                resources: arguments.device.resources(),
             };
             let session = Session::open(&package, &options)?;
             rows.extend(selftest.check(&session)?.rows);

@@ -9,6 +9,8 @@ mod evaluate;
 mod forecast;
 #[cfg(unix)]
 mod interrupt;
+#[cfg(target_os = "linux")]
+mod no_cuda;
 mod on_onnx_runtime;
 #[path = "../../../export/tests/support/outcome.rs"]
 mod outcome;
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Availability::Ready { .. } => None,
         Availability::Missing { .. } => Some("no ONNX Runtime"),
     };
+    let has_cuda = Provider::Cuda.availability().is_ready().then_some("ONNX Runtime has CUDA");
     let no_data = (!real_data::path().is_file()).then_some("no ETTh1.csv");
     let groups = [
         ("bad_csv", bad_csv::TESTS, None),
@@ -59,6 +62,10 @@ fn main() -> ExitCode {
         ("forecast", forecast::TESTS, None),
         #[cfg(unix)]
         ("interrupt", interrupt::TESTS, None),
+        #[cfg(target_os = "linux")]
+        ("no_cuda", no_cuda::TESTS, None),
+        #[cfg(target_os = "linux")]
+        ("no_cuda", no_cuda::WITH_RUNTIME, no_runtime.or(has_cuda)),
         ("on_onnx_runtime", on_onnx_runtime::TESTS, no_runtime),
         ("outputs", outputs::TESTS, None),
         ("plots", plots::TESTS, None),

@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 use tempfile::tempdir;
+use tmoe_runner::{Availability, OpSet, Provider};
 
 use crate::outcome::{Outcome, without_a_reader};
 use crate::shared::{Shared, small_table};
@@ -14,17 +15,20 @@ pub(crate) const TESTS: &[(&str, crate::Test)] = crate::tests![
     a_library_that_cannot_be_used_is_told_with_its_path,
     without_a_library_auto_runs_on_tract_and_says_so,
     a_provider_that_does_not_exist_is_answered_with_those_that_do,
+    cuda_that_is_asked_for_is_used_or_an_error,
+    a_graph_without_its_operators_is_told_with_how_to_build_them,
+    devices_and_their_memory_are_whole_numbers,
     a_reader_that_has_seen_enough_is_no_failure,
 ];
 
 fn every_provider_is_listed_with_its_state(_: &Shared) {
     let printed = run(["providers"]).success();
-    assert!(printed.contains("cpu ") && printed.contains("tract "), "{printed}");
+    assert!(["cuda ", "cpu ", "tract "].iter().all(|name| printed.contains(name)), "{printed}");
     let report: Value = serde_json::from_str(&run(["providers", "--json"]).success()).unwrap();
     let names: Vec<&str> =
         report.as_array().unwrap().iter().map(|row| row["provider"].as_str().unwrap()).collect();
-    assert_eq!(names, ["cpu", "tract"]);
-    assert_eq!(report[1]["availability"]["status"], "ready");
+    assert_eq!(names, ["cuda", "cpu", "tract"]);
+    assert_eq!(report[2]["availability"]["status"], "ready");
 }
 
 /// A path where no library is, and one where something else is.
@@ -43,8 +47,14 @@ fn a_library_that_cannot_be_used_is_told_with_its_path(shared: &Shared) {
         assert!(printed.contains("missing: ") && printed.contains(path), "{printed}");
         let printed = Outcome::of(command(["providers", "--json"]).env("ORT_DYLIB_PATH", &library)).success();
         let report: Value = serde_json::from_str(&printed).unwrap();
-        assert_eq!(report[0]["availability"]["status"], "missing");
-        assert!(report[0]["availability"]["reason"].as_str().unwrap().contains(path), "{printed}");
+        for provider in [0, 1] {
+            assert_eq!(report[provider]["availability"]["status"], "missing");
+            assert!(report[provider]["availability"]["reason"].as_str().unwrap().contains(path), "{printed}");
+        }
+        assert!(
+            report[0]["availability"]["reason"].as_str().unwrap().contains("onnxruntime-gpu"),
+            "{printed}"
+        );
 
         let package = shared.package("dense");
         let mut forecast = command(arguments!["forecast", package, "--input", table, "--horizon", "5"]);
@@ -68,14 +78,63 @@ fn without_a_library_auto_runs_on_tract_and_says_so(shared: &Shared) {
 
         let mut verify = command(arguments!["verify", package]);
         let printed = Outcome::of(verify.env("ORT_DYLIB_PATH", &library)).success();
-        assert!(printed.contains("cpu was not checked"), "{printed}");
+        assert!(
+            printed.contains("cpu was not checked") && printed.contains("cuda was not checked"),
+            "{printed}"
+        );
     }
 }
 
 fn a_provider_that_does_not_exist_is_answered_with_those_that_do(_: &Shared) {
     let forecast = ["forecast", "package", "--input", "t.csv", "--horizon", "5", "--provider", "abacus"];
-    run(forecast).usage_error(&["abacus", "auto, cpu, tract"]);
-    run(["verify", "package", "--providers", "tract,abacus"]).usage_error(&["abacus", "cpu, tract"]);
+    run(forecast).usage_error(&["abacus", "auto, cuda, cpu, tract"]);
+    run(["verify", "package", "--providers", "tract,abacus"]).usage_error(&["abacus", "cuda, cpu, tract"]);
+}
+
+/// Where `cuda` is not to be had, nothing runs elsewhere in its stead.
+fn cuda_that_is_asked_for_is_used_or_an_error(shared: &Shared) {
+    let Availability::Missing { reason } = Provider::Cuda.availability() else { return };
+    let folder = tempdir().unwrap();
+    let table = small_table(folder.path());
+    let package = shared.package("dense");
+    let cuda = ["--provider", "cuda", "--graph", "standard"];
+    let forecast = arguments!["forecast", package, "--input", table, "--horizon", "5"];
+    let outcome = Outcome::of(command(forecast).args(cuda));
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""));
+    outcome.failure(&["the provider cuda cannot be used", &reason]);
+    let bench = arguments!["bench", package, "--context", "8", "--horizon", "1"];
+    Outcome::of(command(bench).args(cuda)).failure(&[&reason]);
+    run(arguments!["verify", package, "--providers", "tract,cuda"]).failure(&[&reason]);
+}
+
+/// Nor does another graph run in place of the one that is asked for.
+fn a_graph_without_its_operators_is_told_with_how_to_build_them(shared: &Shared) {
+    if Provider::Cuda.runs(OpSet::Plugin) {
+        return;
+    }
+    let folder = tempdir().unwrap();
+    let table = small_table(folder.path());
+    let forecast = arguments!["forecast", shared.package("dense"), "--input", table, "--horizon", "5"];
+    let plugin = ["--provider", "cuda", "--graph", "plugin"];
+    Outcome::of(command(forecast).args(plugin))
+        .failure(&["cuda cannot run the graph `plugin`", "--features cuda"]);
+    let forecast = arguments!["forecast", shared.package("dense"), "--input", table, "--horizon", "5"];
+    let captured = ["--provider", "cuda", "--graph", "dense", "--cuda-graph"];
+    Outcome::of(command(forecast).args(captured)).failure(&["CUDA graphs need the graph `plugin`"]);
+}
+
+fn devices_and_their_memory_are_whole_numbers(_: &Shared) {
+    let forecast = ["forecast", "package", "--input", "t.csv", "--horizon", "5"];
+    for option in
+        [["--device", "0.5"], ["--device", "x"], ["--device-memory", "0"], ["--device-memory", "1.5"]]
+    {
+        run(forecast.iter().chain(&option)).usage_error(&[option[0]]);
+    }
+    let help = run(["forecast", "--help"]).success();
+    assert!(
+        ["--device ", "--device-memory ", "--cuda-graph"].iter().all(|name| help.contains(name)),
+        "{help}"
+    );
 }
 
 fn a_reader_that_has_seen_enough_is_no_failure(_: &Shared) {

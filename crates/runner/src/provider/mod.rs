@@ -1,9 +1,12 @@
 //! Providers: what executes a graph.
 //!
 //! A provider is one module here. To add one: a variant of [`Provider`] (its name, what it is, whether this
-//! machine has it) and a type that implements [`Backend`].
+//! machine has it) and a type that implements [`Backend`]. What `cuda` and `cpu` share is in `onnxruntime`.
 
 pub mod cpu;
+pub mod cuda;
+mod loader;
+mod onnxruntime;
 mod options;
 pub mod tract;
 
@@ -14,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tmoe_package::OpSet;
 
+pub use self::onnxruntime::LibraryError;
 pub use self::options::ProviderOptions;
 use crate::contract::CacheLayout;
 use crate::error::{Error, GraphSource};
@@ -25,6 +29,8 @@ use crate::tensor::NamedTensors;
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Provider {
+    /// ONNX Runtime on an NVIDIA GPU, from a shared library that is found when it is needed.
+    Cuda,
     /// ONNX Runtime on the CPU, from a shared library that is found when it is needed.
     Cpu,
     /// tract, compiled in: slower than ONNX Runtime, and there on every machine.
@@ -33,11 +39,12 @@ pub enum Provider {
 
 impl Provider {
     /// Every provider, the one that `auto` prefers first.
-    pub const ALL: [Self; 2] = [Self::Cpu, Self::Tract];
+    pub const ALL: [Self; 3] = [Self::Cuda, Self::Cpu, Self::Tract];
 
     /// The name on command lines and in reports.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Cuda => "cuda",
             Self::Cpu => "cpu",
             Self::Tract => "tract",
         }
@@ -46,22 +53,27 @@ impl Provider {
     /// What it is, in a few words.
     pub const fn description(self) -> &'static str {
         match self {
+            Self::Cuda => "ONNX Runtime on an NVIDIA GPU",
             Self::Cpu => "ONNX Runtime on the CPU",
             Self::Tract => "tract on the CPU, one thread, built in",
         }
     }
 
-    /// Whether this machine can run it. For [`Provider::Cpu`] this looks for ONNX Runtime's library and loads it.
+    /// Whether this machine can run it. For [`Provider::Cpu`] this looks for ONNX Runtime's library and loads it; for
+    /// [`Provider::Cuda`] also NVIDIA's driver and CUDA's libraries.
     pub fn availability(self) -> Availability {
         match self {
+            Self::Cuda => cuda::availability(),
             Self::Cpu => cpu::availability(),
             Self::Tract => tract::availability(),
         }
     }
 
-    /// Whether it has the operators of that set.
+    /// Whether it has the operators of that set. [`Provider::Cuda`] has those of the op set `plugin` when this crate is built
+    /// with its feature `cuda`.
     pub const fn runs(self, op_set: OpSet) -> bool {
         match self {
+            Self::Cuda => cuda::HAS_OPERATORS || !matches!(op_set, OpSet::Plugin),
             Self::Cpu => true,
             Self::Tract => !matches!(op_set, OpSet::Plugin),
         }
@@ -75,6 +87,7 @@ impl Provider {
         options: &ProviderOptions,
     ) -> Result<Box<dyn Backend>, Error> {
         Ok(match self {
+            Self::Cuda => Box::new(cuda::CudaBackend::load(graph, content, options)?),
             Self::Cpu => Box::new(cpu::CpuBackend::load(graph, content, options)?),
             Self::Tract => Box::new(tract::TractBackend::load(graph, content)?),
         })
@@ -152,26 +165,33 @@ pub enum ProviderChoice {
 pub struct Selection {
     /// The provider.
     pub provider: Provider,
-    /// When `auto` passed over a faster provider: why, and what to install.
+    /// When `auto` passed over a faster provider that this machine could run: why, and what to install.
     pub passed_over: Option<String>,
 }
 
 impl ProviderChoice {
-    /// Comes to a provider. `auto` is `cpu` where ONNX Runtime is found, otherwise `tract`.
+    /// Comes to a provider. `auto` is `cuda` where it can be used, `cpu` where ONNX Runtime is found, otherwise `tract`.
     pub fn select(self) -> Selection {
-        self.select_with(Provider::availability)
+        self.select_with(Provider::availability, cuda::has_device)
     }
 
-    fn select_with(self, availability: impl Fn(Provider) -> Availability) -> Selection {
-        match self {
-            Self::Only(provider) => Selection { provider, passed_over: None },
-            Self::Auto => match availability(Provider::Cpu) {
-                Availability::Ready { .. } => Selection { provider: Provider::Cpu, passed_over: None },
-                Availability::Missing { reason } => {
-                    Selection { provider: Provider::Tract, passed_over: Some(reason) }
-                }
+    /// That a machine without a GPU does not run `cuda` is nothing to be told; `has_gpu` is asked only when it does not.
+    fn select_with(
+        self,
+        availability: impl Fn(Provider) -> Availability,
+        has_gpu: impl Fn() -> bool,
+    ) -> Selection {
+        let (provider, passed_over) = match self {
+            Self::Only(provider) => (provider, None),
+            Self::Auto => match availability(Provider::Cuda) {
+                Availability::Ready { .. } => (Provider::Cuda, None),
+                Availability::Missing { reason: no_cuda } => match availability(Provider::Cpu) {
+                    Availability::Ready { .. } => (Provider::Cpu, has_gpu().then_some(no_cuda)),
+                    Availability::Missing { reason } => (Provider::Tract, Some(reason)),
+                },
             },
-        }
+        };
+        Selection { provider, passed_over }
     }
 }
 
@@ -277,32 +297,51 @@ mod tests {
     #[test]
     fn an_unknown_provider_is_answered_with_the_names_there_are() {
         let message = "gpu".parse::<ProviderChoice>().unwrap_err().to_string();
-        assert_eq!(message, "there is no provider `gpu`; choose one of auto, cpu, tract");
+        assert_eq!(message, "there is no provider `gpu`; choose one of auto, cuda, cpu, tract");
         let message = "auto".parse::<Provider>().unwrap_err().to_string();
-        assert_eq!(message, "there is no provider `auto`; choose one of cpu, tract");
+        assert_eq!(message, "there is no provider `auto`; choose one of cuda, cpu, tract");
+    }
+
+    /// What `auto` comes to on a machine that has these providers, and a GPU or not.
+    fn auto(providers: &[Provider], has_gpu: bool) -> (Provider, Option<String>) {
+        let availability = |provider: Provider| match providers.contains(&provider) {
+            true => Availability::Ready { detail: String::new() },
+            false => Availability::Missing { reason: format!("no {provider}") },
+        };
+        let Selection { provider, passed_over } = ProviderChoice::Auto.select_with(availability, || has_gpu);
+        (provider, passed_over)
     }
 
     #[test]
-    fn auto_is_cpu_where_its_library_is_found() {
-        let selection = ProviderChoice::Auto.select_with(|_| Availability::Ready { detail: String::new() });
-        assert_eq!(selection, Selection { provider: Provider::Cpu, passed_over: None });
+    fn auto_is_the_fastest_that_is_there() {
+        assert_eq!(auto(&Provider::ALL, true), (Provider::Cuda, None));
+        assert_eq!(auto(&[Provider::Cpu, Provider::Tract], false), (Provider::Cpu, None));
     }
 
     #[test]
-    fn auto_is_tract_elsewhere_and_says_why() {
-        let selection =
-            ProviderChoice::Auto.select_with(|_| Availability::Missing { reason: "no library".to_owned() });
-        assert_eq!(
-            selection,
-            Selection { provider: Provider::Tract, passed_over: Some("no library".to_owned()) }
-        );
+    fn auto_says_what_it_passed_over_when_something_can_be_done_about_it() {
+        let no_cuda = Some("no cuda".to_owned());
+        assert_eq!(auto(&[Provider::Cpu, Provider::Tract], true), (Provider::Cpu, no_cuda));
+        for has_gpu in [false, true] {
+            assert_eq!(auto(&[Provider::Tract], has_gpu), (Provider::Tract, Some("no cpu".to_owned())));
+        }
     }
 
     #[test]
     fn a_provider_that_is_asked_for_is_never_replaced() {
-        let selection = ProviderChoice::Only(Provider::Cpu)
-            .select_with(|_| Availability::Missing { reason: "no library".to_owned() });
-        assert_eq!(selection, Selection { provider: Provider::Cpu, passed_over: None });
+        for provider in [Provider::Cuda, Provider::Cpu] {
+            let missing = |_| Availability::Missing { reason: "no library".to_owned() };
+            let selection = ProviderChoice::Only(provider).select_with(missing, || true);
+            assert_eq!(selection, Selection { provider, passed_over: None });
+        }
+    }
+
+    #[test]
+    fn cuda_runs_the_op_set_plugin_only_with_its_operators_built_in() {
+        assert_eq!(Provider::Cuda.runs(OpSet::Plugin), cfg!(feature = "cuda"));
+        for op_set in [OpSet::Standard, OpSet::Dense] {
+            assert!(Provider::Cuda.runs(op_set));
+        }
     }
 
     #[test]

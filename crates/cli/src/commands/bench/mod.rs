@@ -10,7 +10,7 @@ mod shapes;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use tmoe_runner::OpSet;
+use tmoe_runner::{OpSet, ProviderOptions};
 
 use self::measure::{Measured, Timings};
 use self::memory::Memory;
@@ -121,7 +121,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let begin = std::time::Instant::now();
     let session = arguments.session.open(&package)?;
     let load_seconds = begin.elapsed().as_secs_f64();
-    let measured = Measured::take(arguments, session, &arguments.session.engine.resources())?;
+    // Products alone have no decode passes that could be captured.
+    let resources = ProviderOptions { cuda_graph: false, ..arguments.session.engine.resources() };
+    let measured = Measured::take(arguments, session, &resources)?;
     let report = report(arguments, load_seconds, measured);
     if arguments.json {
         print_json(&report)?;

@@ -1,21 +1,15 @@
 //! Provider `cpu`: ONNX Runtime on the CPU, from a shared library that is found at run time.
 
-mod generation;
-mod library;
-mod places;
-mod python;
+mod cache;
 mod session;
 
-pub use self::library::LibraryError;
 pub(crate) use self::session::CpuBackend;
-use super::Availability;
+use super::{Availability, onnxruntime};
 
 /// Looks for ONNX Runtime's library and loads it.
 pub(crate) fn availability() -> Availability {
-    match library::find() {
-        Ok(library) => Availability::Ready {
-            detail: format!("ONNX Runtime {}, {}", library.version(), library.path().display()),
-        },
+    match onnxruntime::find() {
+        Ok(library) => Availability::Ready { detail: library.to_string() },
         Err(error) => Availability::Missing { reason: error.to_string() },
     }
 }

@@ -4,12 +4,14 @@
 use std::ffi::CStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::ptr;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use libloading::{Library as Loaded, Symbol};
 use thiserror::Error;
 
 use super::places::{ENVIRONMENT_VARIABLE, Place, Places, libraries_in};
+use crate::provider::loader;
 
 /// The minor version of ONNX Runtime 1.x whose interface this program was built for.
 const NEEDED_MINOR: u32 = ort::MINOR_VERSION;
@@ -82,12 +84,18 @@ fn join(paths: &[PathBuf]) -> String {
 pub(crate) struct Library {
     path: PathBuf,
     version: String,
-    _loaded: Loaded,
+    loaded: Loaded,
 }
 
 impl fmt::Debug for Library {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Library").field("path", &self.path).field("version", &self.version).finish()
+    }
+}
+
+impl fmt::Display for Library {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ONNX Runtime {}, {}", self.version, self.path.display())
     }
 }
 
@@ -102,25 +110,54 @@ impl Library {
         &self.version
     }
 
+    /// The execution providers that it was built with, by ONNX Runtime's names for them.
+    pub(crate) fn execution_providers(&self) -> Vec<String> {
+        let Ok(entry) = self.entry() else { return Vec::new() };
+        // SAFETY: `open` has checked that the entry point gives a table of this version, which is static and has these
+        // functions; the list that one makes is released by the other.
+        unsafe {
+            let api = ((*entry()).GetApi)(NEEDED_MINOR);
+            let (mut names, mut count) = (ptr::null_mut(), 0);
+            let status = ((*api).GetAvailableProviders)(&mut names, &mut count);
+            if !status.0.is_null() {
+                ((*api).ReleaseStatus)(status.0);
+                return Vec::new();
+            }
+            let texts = (0..usize::try_from(count).unwrap_or(0))
+                .map(|index| CStr::from_ptr(*names.add(index)).to_string_lossy().into_owned());
+            let texts = texts.collect();
+            // All that is left to do with an error is to lose the memory of the list.
+            let _ = ((*api).ReleaseAvailableProviders)(names, count);
+            texts
+        }
+    }
+
+    fn entry(&self) -> Result<Symbol<'_, EntryPoint>, libloading::Error> {
+        // SAFETY: a symbol of this name is ONNX Runtime's documented entry point, which has this type in every version.
+        unsafe { self.loaded.get(b"OrtGetApiBase\0") }
+    }
+
     /// Loads a file and checks that it is an ONNX Runtime with the interface that is needed.
     fn open(path: &Path) -> Result<Self, LibraryError> {
         // SAFETY: loading a library runs its initialisers. The file is one that the user named or installed under
         // ONNX Runtime's name, to be run in this process.
         let loaded = unsafe { Loaded::new(path) }.map_err(|error| LibraryError::NotLoadable {
             path: path.to_owned(),
-            reason: error.to_string(),
+            reason: loader::reason(&error),
         })?;
-        let version = version_of(&loaded, path)?;
-        Ok(Self { path: path.to_owned(), version, _loaded: loaded })
+        let mut library = Self { path: path.to_owned(), version: String::new(), loaded };
+        library.version = version_of(&library)?;
+        Ok(library)
     }
 }
 
-fn version_of(library: &Loaded, path: &Path) -> Result<String, LibraryError> {
+/// ONNX Runtime's one exported function.
+type EntryPoint = unsafe extern "system" fn() -> *const ort::sys::OrtApiBase;
+
+fn version_of(library: &Library) -> Result<String, LibraryError> {
+    let path = library.path();
     let stranger = |reason| LibraryError::NotOnnxRuntime { path: path.to_owned(), reason };
-    // SAFETY: a symbol of this name is ONNX Runtime's documented entry point, which has this type in every version.
-    let entry: Symbol<'_, unsafe extern "system" fn() -> *const ort::sys::OrtApiBase> =
-        unsafe { library.get(b"OrtGetApiBase\0") }
-            .map_err(|_| stranger("it does not export OrtGetApiBase"))?;
+    let entry = library.entry().map_err(|_| stranger("it does not export OrtGetApiBase"))?;
     // SAFETY: the entry point takes nothing, may be called at any time, and returns a static table or null.
     let base = unsafe { entry().as_ref() }.ok_or_else(|| stranger("OrtGetApiBase gives nothing"))?;
     // SAFETY: the table's function returns a static, null-terminated string or null.

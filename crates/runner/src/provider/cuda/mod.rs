@@ -1,0 +1,48 @@
+//! Provider `cuda`: ONNX Runtime's CUDA provider, from the same shared library as `cpu`.
+//!
+//! ```text
+//! ready         whether this machine can run it: error says why not
+//! driver        NVIDIA's driver, called at run time; libraries: CUDA's own
+//! session       a graph on a device
+//! cache, step   what a generation keeps on the device, and what one pass reads and writes there
+//! device        memory of a device, reserved and copied
+//! capture       CUDA graphs
+//! memory_error  what is said when memory is too small
+//! ```
+
+mod cache;
+mod capture;
+mod device;
+mod driver;
+mod error;
+mod libraries;
+mod memory_error;
+mod ready;
+mod session;
+mod step;
+#[cfg(test)]
+mod testing;
+
+pub use self::driver::CallError;
+pub use self::error::CudaError;
+pub(crate) use self::session::CudaBackend;
+use super::Availability;
+
+/// Whether the operators of the op set `plugin` are built in.
+pub(crate) const HAS_OPERATORS: bool = cfg!(feature = "cuda");
+
+/// Looks for everything that the provider needs, and loads it.
+pub(crate) fn availability() -> Availability {
+    match ready::ready() {
+        Ok(found) => {
+            let devices = found.devices.join(", ");
+            Availability::Ready { detail: format!("{}; {devices}", found.library) }
+        }
+        Err(error) => Availability::Missing { reason: error.to_string() },
+    }
+}
+
+/// Whether there is a device that the provider would run on, were everything else there.
+pub(crate) fn has_device() -> bool {
+    ready::has_device()
+}
