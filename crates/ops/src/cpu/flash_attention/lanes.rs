@@ -9,7 +9,8 @@
 //! Keys and values are read where they lie, row by row, one element at a time, so neither has to be rearranged, and a
 //! masked key is one that is not visited. Two vectors of queries times six keys (or six elements of a value) are twelve
 //! accumulators, which with two vectors and a broadcast fit the sixteen registers of AVX2; three times four would take
-//! all sixteen, and the compiler then keeps an accumulator in memory, at half the speed.
+//! all sixteen, and the compiler then keeps an accumulator in memory, at half the speed. NEON has 32 registers, of four
+//! elements: four times six make it load and broadcast half as much for each product.
 
 // Loops over indices, rather than iterators and closures: what those call is not compiled for the instruction set
 // unless the compiler happens to inline all of it.
