@@ -50,12 +50,16 @@ fn worst(y: &[f32], expected: &[Near]) -> f64 {
 /// What the kernel does to its inputs for bfloat16 weights, and how far it may then be from the reference.
 fn brain_rounding() -> (Rounding, f64) {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx512f")
+    let rounds = is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("avx512bf16")
-    {
+        && is_x86_feature_detected!("avx512bf16");
+    #[cfg(target_arch = "aarch64")]
+    let rounds = std::arch::is_aarch64_feature_detected!("bf16");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let rounds = false;
+    if rounds {
         // What lies between the products is rounded too, and near a tie to either side.
         return (Rounding::Bfloat16, 1e-3);
     }

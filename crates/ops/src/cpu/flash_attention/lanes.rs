@@ -9,7 +9,8 @@
 //! Keys and values are read where they lie, row by row, one element at a time, so neither has to be rearranged, and a
 //! masked key is one that is not visited. Two vectors of queries times six keys (or six elements of a value) are twelve
 //! accumulators, which with two vectors and a broadcast fit the sixteen registers of AVX2; three times four would take
-//! all sixteen, and the compiler then keeps an accumulator in memory, at half the speed.
+//! all sixteen, and the compiler then keeps an accumulator in memory, at half the speed. NEON has 32 registers, of four
+//! elements: four times six make it load and broadcast half as much for each product.
 
 // Loops over indices, rather than iterators and closures: what those call is not compiled for the instruction set
 // unless the compiler happens to inline all of it.
@@ -23,11 +24,8 @@ use super::task::{Pass, Sink, Task};
 use super::transpose::{Transpose, transpose};
 use crate::cpu::simd::{Simd, exp2};
 
-/// Vectors of queries in a task, at most.
-const MAX_VECTORS: usize = 2;
-
-/// Queries in a task at most, for the widest vectors.
-const MAX_WIDTH: usize = MAX_VECTORS * 16;
+/// Queries in a task at most: two of the widest vectors.
+const MAX_WIDTH: usize = 2 * 16;
 
 /// Keys between two looks at the largest score: their weights stay in the nearest cache.
 /// A multiple of all steps.
@@ -35,8 +33,8 @@ const KEY_BLOCK: usize = 96;
 
 /// Lanes that a task should have.
 #[inline(always)]
-pub(super) fn width<S: Simd>(_: S) -> usize {
-    MAX_VECTORS * S::LANES
+pub(super) fn width<S: Transpose>(_: S) -> usize {
+    S::VECTORS * S::LANES
 }
 
 /// The working memory of a task. On the stack, so that it needs no owner; never cleared as a whole.
@@ -52,6 +50,7 @@ struct Space {
 pub(super) fn attend<S: Transpose>(simd: S, pass: &Pass<'_>, task: &Task, sink: &Sink<'_>) {
     match task.lanes.len().div_ceil(S::LANES) {
         1 => attend_vectors::<S, 8, 1>(simd, pass, task, sink),
+        3.. if S::VECTORS == 4 => attend_vectors::<S, 6, 4>(simd, pass, task, sink),
         _ => attend_vectors::<S, 6, 2>(simd, pass, task, sink),
     }
 }

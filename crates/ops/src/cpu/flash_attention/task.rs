@@ -6,7 +6,7 @@ use super::disjoint::Disjoint;
 use super::points::Points;
 use super::{AttentionSizes, FlashAttentionShape};
 use crate::cpu::rotary::RotaryTables;
-use crate::cpu::simd::Simd;
+use crate::cpu::simd::{Simd, prefetch_near};
 
 /// What all tasks of one run read.
 pub(super) struct Pass<'a> {
@@ -68,17 +68,12 @@ impl<'a> Pass<'a> {
     /// Starts to fetch the queries of a task: they are far apart, and each would be waited for by itself.
     #[inline(always)]
     pub(super) fn prefetch_queries(&self, task: &Task) {
-        #[cfg(target_arch = "x86_64")]
         for lane in task.lanes.clone() {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
             let q = &self.q[self.offset(task.batch, task.kv_head, lane)..][..self.shape.head_dim];
             for line in q.chunks(16) {
-                // SAFETY: a hint about memory that is there.
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+                prefetch_near(line.as_ptr());
             }
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = task;
     }
 
     /// The query of a lane, rotated, and scaled so that scores are exponents of two.

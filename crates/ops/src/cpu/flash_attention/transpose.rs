@@ -6,8 +6,11 @@ use crate::cpu::simd::Neon;
 use crate::cpu::simd::{Avx2, Avx512};
 use crate::cpu::simd::{Portable, Simd};
 
-/// Instruction sets, by how they turn a square of `LANES` by `LANES`.
+/// Instruction sets, by how they turn a square of `LANES` by `LANES`, and by how much they have room for.
 pub(super) trait Transpose: Simd {
+    /// Vectors of queries in a task of many queries, 2 or 4.
+    const VECTORS: usize = 2;
+
     /// `to[column][row] = from[row][column]` for rows and columns below `LANES`; strides in elements.
     ///
     /// # Safety
@@ -27,7 +30,31 @@ pub(super) trait Transpose: Simd {
 impl Transpose for Portable {}
 
 #[cfg(target_arch = "aarch64")]
-impl Transpose for Neon {}
+impl Transpose for Neon {
+    // Vectors are short, and there are 32 registers: six keys times four vectors are 24.
+    const VECTORS: usize = 4;
+
+    #[inline(always)]
+    unsafe fn transpose_square(self, from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+        use std::arch::aarch64::{
+            vld1q_f32, vreinterpretq_f32_f64, vreinterpretq_f64_f32, vst1q_f32, vtrn1q_f32, vtrn1q_f64,
+            vtrn2q_f32, vtrn2q_f64,
+        };
+        // SAFETY: NEON is part of the architecture; memory is the caller's.
+        unsafe {
+            let row = |i: usize| vld1q_f32(from.add(i * from_stride));
+            let (a, b, c, d) = (row(0), row(1), row(2), row(3));
+            // Two elements of columns 0 and 2, then of 1 and 3, of two rows each.
+            let top = [vtrn1q_f32(a, b), vtrn2q_f32(a, b)].map(|pairs| vreinterpretq_f64_f32(pairs));
+            let bottom = [vtrn1q_f32(c, d), vtrn2q_f32(c, d)].map(|pairs| vreinterpretq_f64_f32(pairs));
+            for i in 0..2 {
+                let columns = (vtrn1q_f64(top[i], bottom[i]), vtrn2q_f64(top[i], bottom[i]));
+                vst1q_f32(to.add(i * to_stride), vreinterpretq_f32_f64(columns.0));
+                vst1q_f32(to.add((i + 2) * to_stride), vreinterpretq_f32_f64(columns.1));
+            }
+        }
+    }
+}
 
 #[cfg(target_arch = "x86_64")]
 impl Transpose for Avx2 {

@@ -110,7 +110,7 @@ impl Order {
                 packed_scales[first..first + piece.len].copy_from_slice(scales);
             }
         });
-        Int8 { kind, group, weights, start, scales: packed_scales }
+        Int8 { kind, group, offset, weights, start, scales: packed_scales }
     }
 }
 

@@ -44,9 +44,11 @@ pub(crate) struct Int8 {
     pub(crate) kind: int8::Kind,
     /// Rows of a group.
     pub(crate) group: usize,
+    /// What is added to the inputs.
+    pub(crate) offset: i32,
     /// [matrices, panels, groups, 2 vectors, group].
     pub(crate) weights: Aligned<i8>,
-    /// [matrices, panels, 2 vectors]: what the sums start with, to undo the inputs' offset.
+    /// [matrices, panels, 2 vectors]: what the sums start with, to undo the offset.
     pub(crate) start: Aligned<i32>,
     /// [matrices, panels, 2 vectors].
     pub(crate) scales: Aligned<f32>,
@@ -110,7 +112,9 @@ impl Panels {
         match &self.values {
             Values::F32(_) => {}
             Values::Bf16(_, _) => bf16::round(self.level, x, self.depth, words),
-            Values::I8(int8) => int8::quantize(self.level, x, self.depth, int8.group, words),
+            Values::I8(int8) => {
+                int8::quantize(self.level, x, self.depth, (int8.group, int8.offset), words);
+            }
         }
     }
 }

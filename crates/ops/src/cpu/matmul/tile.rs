@@ -4,7 +4,7 @@
 use crate::cpu::simd::Neon;
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::simd::{Avx2, Avx512};
-use crate::cpu::simd::{Portable, Simd};
+use crate::cpu::simd::{Portable, Simd, prefetch_far};
 
 use super::bf16::Pair;
 
@@ -86,12 +86,7 @@ impl Ahead {
 
     #[inline(always)]
     pub(crate) fn fetch(&mut self) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-            // SAFETY: a hint, which no address makes fail.
-            unsafe { _mm_prefetch::<_MM_HINT_T1>(self.next) };
-        }
+        prefetch_far(self.next);
         self.next = self.next.wrapping_add(self.step);
     }
 }

@@ -25,6 +25,7 @@ mod level;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
+mod prefetch;
 
 pub(crate) use self::exp::sigmoid;
 pub(crate) use self::exp2::exp2;
@@ -32,6 +33,7 @@ pub(crate) use self::level::Level;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use self::neon::Neon;
 pub(crate) use self::portable::Portable;
+pub(crate) use self::prefetch::{prefetch_far, prefetch_near};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use self::{avx2::Avx2, avx512::Avx512};
 

@@ -1,6 +1,8 @@
 //! What an instruction set has for sums of products of bfloat16.
 
 use super::Pair;
+#[cfg(target_arch = "aarch64")]
+use super::dot_neon::NeonBf16;
 #[cfg(target_arch = "x86_64")]
 use super::dot_x86::Avx512Bf16;
 use crate::cpu::matmul::tile::Tiled;
@@ -8,17 +10,19 @@ use crate::cpu::simd::Level;
 
 /// Sums of products of pairs of bfloat16, for the vectors of `S`.
 pub(crate) trait Dot<S: Tiled>: Copy {
-    /// A pair for each of `LANES` columns.
-    type Pairs: Copy;
+    /// A pair of inputs, for all columns.
+    type Inputs: Copy;
+    /// A pair of weights for each of `LANES` columns.
+    type Weights: Copy;
 
     /// # Safety
     ///
     /// `LANES` pairs are readable; `from` is aligned to a vector.
-    unsafe fn load(self, from: *const Pair) -> Self::Pairs;
+    unsafe fn load(self, from: *const Pair) -> Self::Weights;
     /// The same pair for all columns.
-    fn splat(self, pair: Pair) -> Self::Pairs;
+    fn splat(self, pair: Pair) -> Self::Inputs;
     /// `sum` plus both products.
-    fn add_products(self, sum: S::F32, inputs: Self::Pairs, weights: Self::Pairs) -> S::F32;
+    fn add_products(self, sum: S::F32, inputs: Self::Inputs, weights: Self::Weights) -> S::F32;
 }
 
 /// Which instructions.
@@ -27,6 +31,9 @@ pub(crate) enum Kind {
     /// AVX512-BF16: rows are rounded to bfloat16.
     #[cfg(target_arch = "x86_64")]
     Avx512Bf16(Avx512Bf16),
+    /// The bfloat16 extension of 64-bit ARM: the same.
+    #[cfg(target_arch = "aarch64")]
+    NeonBf16(NeonBf16),
     /// Rows stay float32, and weights are widened.
     Widened,
     /// Rows are rounded to bfloat16, and the dot product is made of float32's instructions: this is what tests run on
@@ -38,14 +45,14 @@ pub(crate) enum Kind {
 impl Kind {
     /// The fastest for a level's vectors.
     pub(crate) fn best(level: Level) -> Self {
-        #[cfg(target_arch = "x86_64")]
-        if let Level::Avx512(simd) = level
-            && let Some(dot) = Avx512Bf16::detect(simd)
-        {
-            return Self::Avx512Bf16(dot);
-        }
-        let _ = level;
-        Self::Widened
+        let special = match level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512(simd) => Avx512Bf16::detect(simd).map(Self::Avx512Bf16),
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon(simd) => NeonBf16::detect(simd).map(Self::NeonBf16),
+            _ => None,
+        };
+        special.unwrap_or(Self::Widened)
     }
 
     /// Whether rows are rounded to bfloat16.
@@ -60,6 +67,14 @@ macro_rules! with_dot {
         match $kind {
             #[cfg(target_arch = "x86_64")]
             $crate::cpu::matmul::bf16::Kind::Avx512Bf16($dot) => {
+                let $simd = $dot.simd();
+                $dot.vectorize(
+                    #[inline(always)]
+                    || $call,
+                )
+            }
+            #[cfg(target_arch = "aarch64")]
+            $crate::cpu::matmul::bf16::Kind::NeonBf16($dot) => {
                 let $simd = $dot.simd();
                 $dot.vectorize(
                     #[inline(always)]
@@ -81,7 +96,8 @@ pub(crate) use with_dot;
 
 #[cfg(test)]
 impl<S: Tiled> Dot<S> for S {
-    type Pairs = [S::F32; 2];
+    type Inputs = [S::F32; 2];
+    type Weights = [S::F32; 2];
 
     #[inline(always)]
     unsafe fn load(self, from: *const Pair) -> [S::F32; 2] {

@@ -36,7 +36,8 @@ impl Avx512Bf16 {
 
 // SAFETY of the operations below: `self` proves that the processor has the instructions; pointers are the caller's.
 impl Dot<Avx512> for Avx512Bf16 {
-    type Pairs = __m512i;
+    type Inputs = __m512i;
+    type Weights = __m512i;
 
     #[inline(always)]
     unsafe fn load(self, from: *const Pair) -> __m512i {

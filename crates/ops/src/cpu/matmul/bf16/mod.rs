@@ -11,6 +11,8 @@
 //! shift and a mask, no more than loading it twice.
 
 mod dot;
+#[cfg(target_arch = "aarch64")]
+mod dot_neon;
 #[cfg(target_arch = "x86_64")]
 mod dot_x86;
 mod round;

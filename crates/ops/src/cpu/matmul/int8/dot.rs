@@ -1,5 +1,7 @@
 //! What an instruction set has for sums of products of small integers.
 
+#[cfg(target_arch = "aarch64")]
+use super::dot_neon::DotProd;
 #[cfg(target_arch = "x86_64")]
 use super::dot_x86::{Avx512Vnni, AvxVnni};
 use crate::cpu::matmul::tile::Tiled;
@@ -13,6 +15,8 @@ pub(crate) trait Dot<S: Tiled>: Copy {
     const OFFSET: i32;
     /// A vector of int32.
     type Sum: Copy;
+    /// A group of inputs, for all columns.
+    type Inputs: Copy;
     /// `GROUP` weights of each of `LANES` columns.
     type Weights: Copy;
 
@@ -25,9 +29,9 @@ pub(crate) trait Dot<S: Tiled>: Copy {
     /// `LANES * GROUP` elements are readable.
     unsafe fn load_weights(self, from: *const i8) -> Self::Weights;
     /// A group for all columns.
-    fn splat(self, group: u32) -> Self::Sum;
+    fn splat(self, group: u32) -> Self::Inputs;
     /// `sum` plus the products.
-    fn add_products(self, sum: Self::Sum, inputs: Self::Sum, weights: Self::Weights) -> Self::Sum;
+    fn add_products(self, sum: Self::Sum, inputs: Self::Inputs, weights: Self::Weights) -> Self::Sum;
     /// Rounded to float32.
     fn to_float(self, sum: Self::Sum) -> S::F32;
 }
@@ -40,6 +44,9 @@ pub(crate) enum Kind {
     Avx512Vnni(Avx512Vnni),
     #[cfg(target_arch = "x86_64")]
     AvxVnni(AvxVnni),
+    /// The dot-product extension of 64-bit ARM: groups of four.
+    #[cfg(target_arch = "aarch64")]
+    DotProd(DotProd),
     /// Those that every processor of the level has: groups of two.
     Plain(Level),
 }
@@ -47,14 +54,15 @@ pub(crate) enum Kind {
 impl Kind {
     /// The fastest for a level's vectors.
     pub(crate) fn best(level: Level) -> Self {
-        #[cfg(target_arch = "x86_64")]
         let special = match level {
+            #[cfg(target_arch = "x86_64")]
             Level::Avx512(simd) => Avx512Vnni::detect(simd).map(Self::Avx512Vnni),
+            #[cfg(target_arch = "x86_64")]
             Level::Avx2(simd) => AvxVnni::detect(simd).map(Self::AvxVnni),
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon(simd) => DotProd::detect(simd).map(Self::DotProd),
             Level::Portable(_) => None,
         };
-        #[cfg(not(target_arch = "x86_64"))]
-        let special = None;
         special.unwrap_or(Self::Plain(level))
     }
 
@@ -89,6 +97,14 @@ macro_rules! with_dot {
                     || $call,
                 )
             }
+            #[cfg(target_arch = "aarch64")]
+            $crate::cpu::matmul::int8::Kind::DotProd($dot) => {
+                let $simd = $dot.simd();
+                $dot.vectorize(
+                    #[inline(always)]
+                    || $call,
+                )
+            }
             $crate::cpu::matmul::int8::Kind::Plain(level) => {
                 $crate::cpu::simd::dispatch!(level, |$simd| {
                     let $dot = $simd;
@@ -104,6 +120,7 @@ impl Dot<Portable> for Portable {
     const GROUP: usize = 2;
     const OFFSET: i32 = 0;
     type Sum = [i32; 4];
+    type Inputs = [i16; 2];
     type Weights = [[i16; 2]; 4];
 
     #[inline(always)]
@@ -118,13 +135,13 @@ impl Dot<Portable> for Portable {
         weights.map(|pair| pair.map(i16::from))
     }
     #[inline(always)]
-    fn splat(self, group: u32) -> [i32; 4] {
-        [group as i32; 4]
+    fn splat(self, group: u32) -> [i16; 2] {
+        let [a, b, c, d] = group.to_ne_bytes();
+        [i16::from_ne_bytes([a, b]), i16::from_ne_bytes([c, d])]
     }
     #[inline(always)]
-    fn add_products(self, sum: [i32; 4], inputs: [i32; 4], weights: [[i16; 2]; 4]) -> [i32; 4] {
-        let [a, b, c, d] = inputs[0].to_ne_bytes();
-        let (first, second) = (i32::from(i16::from_ne_bytes([a, b])), i32::from(i16::from_ne_bytes([c, d])));
+    fn add_products(self, sum: [i32; 4], inputs: [i16; 2], weights: [[i16; 2]; 4]) -> [i32; 4] {
+        let [first, second] = inputs.map(i32::from);
         let mut sum = sum;
         for (sum, [w, v]) in sum.iter_mut().zip(weights) {
             *sum += first * i32::from(w) + second * i32::from(v);

@@ -79,6 +79,7 @@ macro_rules! dot {
             const GROUP: usize = $group;
             const OFFSET: i32 = $offset;
             type Sum = $vector;
+            type Inputs = $vector;
             type Weights = $vector;
 
             #[inline(always)]

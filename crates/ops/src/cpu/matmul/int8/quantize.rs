@@ -7,12 +7,18 @@ const SMALLEST: f32 = 1e-36;
 
 /// Quantises rows of `depth` elements: `q = round(x * (127 / max|x|))`, ties to even. The scale is `max|x| / 127`, or
 /// NaN for a row that has an infinite element or a NaN. A row takes a word for its scale, and one for each `group`
-/// elements, in memory order: int16, or for a group of four uint8 that are larger by 128.
+/// elements, in memory order: of two, int16; of four, bytes to which `offset` is added.
 ///
 /// # Panics
 ///
 /// If the slices are not of the same number of rows.
-pub(crate) fn quantize(level: Level, x: &[f32], depth: usize, group: usize, words: &mut [u32]) {
+pub(crate) fn quantize(
+    level: Level,
+    x: &[f32],
+    depth: usize,
+    (group, offset): (usize, i32),
+    words: &mut [u32],
+) {
     if depth == 0 {
         words.fill(0);
         return;
@@ -22,7 +28,7 @@ pub(crate) fn quantize(level: Level, x: &[f32], depth: usize, group: usize, word
     for (x, words) in x.chunks_exact(depth).zip(words.chunks_exact_mut(row_words)) {
         if let Some((scale, words)) = words.split_first_mut() {
             let found = match group {
-                4 => dispatch!(level, |_simd| quantize_bytes(x, words)),
+                4 => dispatch!(level, |_simd| quantize_bytes(x, offset, words)),
                 _ => dispatch!(level, |_simd| quantize_halves(x, words)),
             };
             *scale = found.to_bits();
@@ -59,13 +65,13 @@ fn round(x: f32, inverse: f32) -> i32 {
 }
 
 #[inline(always)]
-fn quantize_bytes(x: &[f32], words: &mut [u32]) -> f32 {
+fn quantize_bytes(x: &[f32], offset: i32, words: &mut [u32]) -> f32 {
     let (scale, inverse) = scale(x);
-    words[words.len() - 1] = 0x8080_8080;
+    words[words.len() - 1] = u32::from_ne_bytes([offset as u8; 4]);
     // SAFETY: bytes of words.
     let bytes = unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast::<u8>(), words.len() * 4) };
     for (byte, &x) in bytes.iter_mut().zip(x) {
-        *byte = (round(x, inverse) + 128) as u8;
+        *byte = (round(x, inverse) + offset) as u8;
     }
     scale
 }
