@@ -43,7 +43,7 @@ macro_rules! multiply_adds {
             let factor = simd.splat(factor);
             $(let mut $sum = simd.splat(1.0);)*
             for _ in 0..STEPS {
-                $($sum = simd.mul_add($sum, factor, factor);)*
+                $($sum = simd.mul_add(factor, factor, $sum);)*
             }
             [$(simd.sum($sum)),*].iter().sum()
         }

@@ -354,7 +354,7 @@ mod tests {
     use crate::decoder::Predictions;
     use crate::error::GraphSource;
     use crate::provider::onnxruntime::Setup;
-    use crate::provider::{GraphContent, Provider, Selection};
+    use crate::provider::{GraphContent, Provider, ProviderOptions, Selection};
     use crate::session::{Session, SessionOptions};
 
     /// Points of each pass.
@@ -365,7 +365,9 @@ mod tests {
         let path = package.graph_path(OpSet::Plugin).unwrap();
         let source = GraphSource::File(path.clone());
         let content = GraphContent::File(&path);
-        let setup = Setup { provider: Provider::Cuda, graph: &source, content, threads: 1, spinning: false };
+        let options = ProviderOptions { spinning: false, ..ProviderOptions::default() };
+        let setup =
+            Setup { provider: Provider::Cuda, graph: &source, content, threads: 1, options: &options };
         let backend = CudaBackend {
             idle: Idle::default(),
             loaded: setup.load(Ok).unwrap(),

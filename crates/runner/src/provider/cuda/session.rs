@@ -193,8 +193,9 @@ mod tests {
             let path = package.graph_path(op_set).unwrap();
             let graph = GraphSource::File(path.clone());
             let content = GraphContent::File(&path);
+            let options = ProviderOptions { spinning: false, ..ProviderOptions::default() };
             let setup =
-                Setup { provider: Provider::Cuda, graph: &graph, content, threads: 1, spinning: false };
+                Setup { provider: Provider::Cuda, graph: &graph, content, threads: 1, options: &options };
             let (key, value) = RECORD_ASSIGNMENT;
             let loaded = setup.load(|builder| Ok(builder.with_config_entry(key, value).unwrap())).unwrap();
             let nodes = assigned_to(&loaded.session(), "CPUExecutionProvider").unwrap();
