@@ -113,13 +113,14 @@ std::string describe_threads() {
                 break;
             ++last;
         }
-        char line[160];
+        char who[48], line[160];
+        std::snprintf(who, sizeof who, first == last ? "thread %d" : "threads %d-%d", first, last);
         if (thread.state == State::Ended) {
-            std::snprintf(line, sizeof line, "  threads %d-%d: ended\n", first, last);
+            std::snprintf(line, sizeof line, "  %s: ended\n", who);
         } else if (thread.state == State::InWarp) {
-            std::snprintf(line, sizeof line, "  threads %d-%d: wait in %s for lanes %08x\n", first, last, thread.name, thread.mask);
+            std::snprintf(line, sizeof line, "  %s: wait in %s for lanes %08x\n", who, thread.name, thread.mask);
         } else {
-            std::snprintf(line, sizeof line, "  threads %d-%d: wait in %s\n", first, last, thread.name);
+            std::snprintf(line, sizeof line, "  %s: wait in %s\n", who, thread.name);
         }
         text += line;
         first = last + 1;
