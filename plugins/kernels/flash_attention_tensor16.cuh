@@ -1,0 +1,156 @@
+// Attention's products on tensor cores, of float16 (sm_75 and newer) or bfloat16 (sm_80 and newer), summed in float32.
+#pragma once
+
+#include "common/mma.cuh"
+#include "common/numeric.cuh"
+#include "common/warp.cuh"
+
+namespace tmoe::attention {
+
+// A block of RowWarps x KeyWarps warps: each has 16 x RowTiles rows and a KeyWarps-th of the keys of a tile. Rows' numbers are spread
+// over the lanes as tensor cores have them: a lane has kRowsPerThread rows, kKeysPerThread scores of each, kColumnsPerThread elements
+// of each output; kLanesPerRow neighbouring lanes share a row.
+template <class T, int HeadDim, int RowTiles, int RowWarps, int KeyWarps>
+class TensorProducts16 {
+public:
+    using Element = T;
+    static constexpr int kHeadDim = HeadDim;
+    static constexpr int kKeys = HeadDim <= 64 ? 64 : 32;
+    // Rows 16 bytes longer than a head: eight rows at the same column lie in different banks.
+    static constexpr int kStride = HeadDim + 8;
+    static constexpr int kKeyWarps = KeyWarps;
+    static constexpr int kRowWarps = RowWarps;
+    static constexpr int kThreads = 32 * RowWarps * KeyWarps;
+    static constexpr int kWarpRows = 16 * RowTiles;
+    static constexpr int kWarpKeys = kKeys / KeyWarps;
+    static constexpr int kRows = kWarpRows * RowWarps;
+    static constexpr int kRowsPerThread = 2 * RowTiles;
+    static constexpr int kKeysPerThread = kWarpKeys / 4;
+    static constexpr int kColumnsPerThread = HeadDim / 4;
+    static constexpr int kLanesPerRow = 4;
+    static constexpr bool kQueriesStayShared = false;
+    static_assert(kWarpKeys % 16 == 0, "the second product takes 16 keys at a time");
+
+    static __device__ __forceinline__ int row(int i) { return lane_id() / 4 + 8 * i; }
+    static __device__ __forceinline__ int key(int j) { return 2 * (lane_id() % 4) + j % 2 + 8 * (j / 2); }
+    static __device__ __forceinline__ int column(int j) { return key(j); }
+
+    // The warp's queries [kWarpRows][kStride].
+    __device__ __forceinline__ void take_queries(const T *queries) {
+        const T *row = queries + lane_id() % 16 * kStride + lane_id() / 16 * 8;
+#pragma unroll
+        for (int tile = 0; tile < RowTiles; ++tile) {
+#pragma unroll
+            for (int step = 0; step < HeadDim / 16; ++step) ldmatrix(queries_[tile][step], row + tile * 16 * kStride + step * 16);
+        }
+    }
+
+    // Of the warp's keys [kWarpKeys][kStride].
+    __device__ __forceinline__ void scores(const T *keys, float (&s)[kRowsPerThread][kKeysPerThread]) const {
+        const T *row = keys + (lane_id() / 16 * 8 + lane_id() % 8) * kStride + lane_id() / 8 % 2 * 8;
+#pragma unroll
+        for (int block = 0; block < kWarpKeys / 16; ++block) {
+            float sums[RowTiles][2][4] = {};
+#pragma unroll
+            for (int step = 0; step < HeadDim / 16; ++step) {
+                std::uint32_t b[4];
+                ldmatrix(b, row + block * 16 * kStride + step * 16);
+                const std::uint32_t left[2] = {b[0], b[1]}, right[2] = {b[2], b[3]};
+#pragma unroll
+                for (int tile = 0; tile < RowTiles; ++tile) {
+                    mma_m16n8k16<T>(sums[tile][0], queries_[tile][step], left);
+                    mma_m16n8k16<T>(sums[tile][1], queries_[tile][step], right);
+                }
+            }
+#pragma unroll
+            for (int tile = 0; tile < RowTiles; ++tile) {
+#pragma unroll
+                for (int i = 0; i < 8; ++i) s[2 * tile + i % 4 / 2][4 * block + i / 4 * 2 + i % 2] = sums[tile][i / 4][i % 4];
+            }
+        }
+    }
+
+    // o += p v, of the warp's values [kWarpKeys][kStride]. Guarded: row i sees only the first visible[i] keys, where p is zero
+    // beyond, and infinities and NaN there must not touch it.
+    template <bool Guarded>
+    __device__ __forceinline__ void add_values(const float (&p)[kRowsPerThread][kKeysPerThread], const T *values,
+                                               const int (&visible)[kRowsPerThread],
+                                               float (&o)[kRowsPerThread][kColumnsPerThread]) const {
+        const T *row = values + (lane_id() / 8 % 2 * 8 + lane_id() % 8) * kStride + lane_id() / 16 * 8;
+#pragma unroll
+        for (int step = 0; step < kWarpKeys / 16; ++step) {
+            std::uint32_t a[RowTiles][4];
+#pragma unroll
+            for (int tile = 0; tile < RowTiles; ++tile) {
+#pragma unroll
+                for (int i = 0; i < 4; ++i) {
+                    const float(&weights)[kKeysPerThread] = p[2 * tile + i % 2];
+                    a[tile][i] = pack_floats<T>(weights[4 * step + i / 2 * 2], weights[4 * step + i / 2 * 2 + 1]);
+                }
+            }
+#pragma unroll
+            for (int block = 0; block < HeadDim / 16; ++block) {
+                std::uint32_t b[4];
+                ldmatrix<4, true>(b, row + step * 16 * kStride + block * 16);
+                bool guarded = false;
+                if constexpr (Guarded) guarded = warp_ballot(any_not_finite(b)) != 0;
+#pragma unroll
+                for (int tile = 0; tile < RowTiles; ++tile) {
+#pragma unroll
+                    for (int side = 0; side < 2; ++side) {
+                        const std::uint32_t right[2] = {b[2 * side], b[2 * side + 1]};
+                        const int column = 4 * block + 2 * side;
+                        float(&upper)[kColumnsPerThread] = o[2 * tile], (&lower)[kColumnsPerThread] = o[2 * tile + 1];
+                        float sums[4] = {upper[column], upper[column + 1], lower[column], lower[column + 1]};
+                        if (guarded) {
+                            add_key_by_key(sums, a[tile], right, visible[2 * tile] - 16 * step, visible[2 * tile + 1] - 16 * step);
+                        } else {
+                            mma_m16n8k16<T>(sums, a[tile], right);
+                        }
+                        upper[column] = sums[0];
+                        upper[column + 1] = sums[1];
+                        lower[column] = sums[2];
+                        lower[column + 1] = sums[3];
+                    }
+                }
+            }
+        }
+    }
+
+private:
+    static __device__ __forceinline__ bool any_not_finite(const std::uint32_t (&words)[4]) {
+        constexpr std::uint32_t kExponent = std::is_same_v<T, float16> ? 0x7c00u : 0x7f80u;
+        bool found = false;
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            found |= (words[i] & kExponent) == kExponent || (words[i] >> 16 & kExponent) == kExponent;
+        }
+        return found;
+    }
+
+    // The product one key at a time, kept only in rows that see it.
+    static __device__ __forceinline__ void add_key_by_key(float (&sums)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
+                                                          int visible_upper, int visible_lower) {
+#pragma unroll 1
+        for (int key = 0; key < 16; ++key) {
+            const std::uint32_t half = lane_id() % 4 == key % 8 / 2 ? (key % 2 ? 0xffff0000u : 0x0000ffffu) : 0u;
+            const std::uint32_t first = key < 8 ? half : 0u, second = key < 8 ? 0u : half;
+            const std::uint32_t one_a[4] = {a[0] & first, a[1] & first, a[2] & second, a[3] & second};
+            const std::uint32_t one_b[2] = {b[0] & first, b[1] & second};
+            float with[4] = {sums[0], sums[1], sums[2], sums[3]};
+            mma_m16n8k16<T>(with, one_a, one_b);
+            if (key < visible_upper) {
+                sums[0] = with[0];
+                sums[1] = with[1];
+            }
+            if (key < visible_lower) {
+                sums[2] = with[2];
+                sums[3] = with[3];
+            }
+        }
+    }
+
+    std::uint32_t queries_[RowTiles][HeadDim / 16][4];
+};
+
+}  // namespace tmoe::attention
