@@ -15,6 +15,7 @@
 #endif
 
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -173,6 +174,9 @@ void Fiber::start(void (*entry)()) {
 #if defined(__SANITIZE_ADDRESS__)
     sanitized_entry = entry;
     entry = enter_sanitized;
+    // The stack's last user left its outermost frames without returning from them.
+    constexpr std::size_t kOutermost = 16 * 1024;
+    __asan_unpoison_memory_region(state_->stack + state_->stack_bytes - kOutermost, kOutermost);
 #endif
 #if defined(EMULATOR_HAND_WRITTEN_SWITCH)
     state_->stack_pointer = first_frame(state_->stack + state_->stack_bytes, entry);
