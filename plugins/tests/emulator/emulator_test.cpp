@@ -23,14 +23,25 @@ constexpr bool kAddressSanitizer = true;
 #else
 constexpr bool kAddressSanitizer = false;
 #endif
+// A sanitizer turns a signal into an exit.
+#if defined(__SANITIZE_ADDRESS__) || defined(EMULATOR_RACES)
+constexpr bool kSanitizer = true;
+#else
+constexpr bool kSanitizer = false;
+#endif
 constexpr int kExit = 0;
 
-// Runs `body` in a process of its own, which must end by `signal` (kExit: with a status other than 0) after writing `text` to
-// standard error.
+// How a process ended.
+struct Ending {
+    int status;
+    std::string output;
+};
+
+// Runs `body` in a process of its own and collects what it writes to standard error.
 template <class Body>
-void expect_death(Run &run, int signal, const std::string &text, Body &&body) {
+Ending run_apart(Run &run, Body &&body) {
     int ends[2];
-    if (!run.expect(pipe(ends) == 0, "no pipe")) return;
+    if (!run.expect(pipe(ends) == 0, "no pipe")) return {};
     std::fflush(stdout);
     const pid_t child = fork();
     if (child == 0) {
@@ -41,13 +52,20 @@ void expect_death(Run &run, int signal, const std::string &text, Body &&body) {
         _exit(0);
     }
     close(ends[1]);
-    std::string output;
+    Ending ending{};
     char chunk[4096];
-    for (ssize_t got; (got = read(ends[0], chunk, sizeof chunk)) > 0;) output.append(chunk, std::size_t(got));
+    for (ssize_t got; (got = read(ends[0], chunk, sizeof chunk)) > 0;) ending.output.append(chunk, std::size_t(got));
     close(ends[0]);
-    int status = 0;
-    waitpid(child, &status, 0);
-    const bool expected = signal == kExit ? WIFEXITED(status) && WEXITSTATUS(status) != 0 : WIFSIGNALED(status) && WTERMSIG(status) == signal;
+    waitpid(child, &ending.status, 0);
+    return ending;
+}
+
+// `body` must end its process by `signal` (kExit: with a status other than 0) after writing `text` to standard error.
+template <class Body>
+void expect_death(Run &run, int signal, const std::string &text, Body &&body) {
+    const auto [status, output] = run_apart(run, body);
+    const bool expected =
+        signal == kExit ? WIFEXITED(status) && WEXITSTATUS(status) != 0 : WIFSIGNALED(status) && WTERMSIG(status) == signal;
     run.expect(expected, "the process ended with status %d", status);
     run.expect(output.find(text) != std::string::npos, "the message lacks '%s': %s", text.c_str(), output.c_str());
 }
@@ -110,6 +128,119 @@ TMOE_CASE("a barrier does not wait for threads that have ended") {
     run.expect_equal("y", y.download(), std::vector<int>(32, 1));
 }
 
+__global__ void unwaited_copy_kernel(const float *x, float *y) {
+    __shared__ __align__(16) float values[4];
+    async_copy_16(values, x);
+    async_copy_commit();
+    async_copy_wait<1>();
+    *y = values[0];
+}
+
+TMOE_CASE_NEEDS(80, "an asynchronous copy that was not waited for has not happened, or has") {
+    DeviceBuffer<float> x(std::vector<float>(4, 2.0f)), y(1);
+    run.expect_ok("launch", launch(unwaited_copy_kernel, dim3(1), dim3(1), 0, nullptr, x.data(), y.data()));
+    const float actual = y.download()[0];
+    if (emulator::order() == emulator::Order::Forward) run.expect(!(actual == 2.0f), "the copy has happened");
+    if (emulator::order() == emulator::Order::Reverse) run.expect(actual == 2.0f, "%g instead of 2", double(actual));
+}
+
+#if defined(EMULATOR_RACES)
+
+template <class Body>
+void expect_race(Run &run, Body &&body) {
+    run.expect(run_apart(run, body).output.find("data race") != std::string::npos, "ThreadSanitizer reports no race");
+}
+
+__global__ void missing_barrier_kernel(int *y) {
+    __shared__ int values[64];
+    values[threadIdx.x] = int(threadIdx.x);
+    __syncwarp();
+    y[threadIdx.x] = values[63 - threadIdx.x];
+}
+
+TMOE_CASE("a missing barrier is a race") {
+    DeviceBuffer<int> y(64);
+    expect_race(run, [&] { launch(missing_barrier_kernel, dim3(1), dim3(64), 0, nullptr, y.data()); });
+}
+
+__global__ void missing_warp_barrier_kernel(int *y) {
+    TMOE_DYNAMIC_SHARED(int, values);
+    values[threadIdx.x] = int(threadIdx.x);
+    y[threadIdx.x] = values[31 - threadIdx.x];
+}
+
+TMOE_CASE("a missing barrier of a warp is a race") {
+    DeviceBuffer<int> y(32);
+    expect_race(run, [&] { launch(missing_warp_barrier_kernel, dim3(1), dim3(32), 128, nullptr, y.data()); });
+}
+
+// The barrier before the second copy is missing, so others may still be reading what it overwrites.
+__global__ void early_copy_kernel(const int *x, int *y) {
+    __shared__ __align__(16) int values[32 * 4];
+    for (int i = 0; i < 2; ++i) {
+        async_copy_16(&values[threadIdx.x * 4], &x[threadIdx.x * 4]);
+        async_copy_commit();
+        async_copy_wait<0>();
+        __syncthreads();
+        y[threadIdx.x] = values[31 - threadIdx.x];
+    }
+}
+
+TMOE_CASE("an asynchronous copy over values that are still read is a race") {
+    DeviceBuffer<int> x(128), y(32);
+    expect_race(run, [&] { launch(early_copy_kernel, dim3(1), dim3(32), 0, nullptr, x.data(), y.data()); });
+}
+
+__global__ void unordered_ldmatrix_kernel(std::uint32_t *y) {
+    __shared__ __align__(16) std::uint32_t values[32];
+    values[threadIdx.x] = threadIdx.x;
+    std::uint32_t d[1];
+    ldmatrix<1>(d, &values[lane_id() % 8 * 4]);
+    y[lane_id()] = d[0];
+}
+
+TMOE_CASE("ldmatrix without a barrier after the writes is a race") {
+    DeviceBuffer<std::uint32_t> y(32);
+    expect_race(run, [&] { launch(unordered_ldmatrix_kernel, dim3(1), dim3(32), 0, nullptr, y.data()); });
+}
+
+__global__ void atomic_kernel(int *y, bool plain) {
+    __shared__ int sum;
+    if (threadIdx.x == 0) sum = 0;
+    __syncthreads();
+    if (plain && threadIdx.x == 5) {
+        sum += 1;
+    } else {
+        atomicAdd(&sum, 1);
+    }
+    __syncthreads();
+    if (threadIdx.x == 0) *y = sum;
+}
+
+TMOE_CASE("a plain change beside atomic ones is a race, atomic ones are none") {
+    DeviceBuffer<int> y(1);
+    run.expect_ok("launch", launch(atomic_kernel, dim3(2), dim3(96), 0, nullptr, y.data(), false));
+    run.expect_equal("y", y.download(), std::vector<int>{96});
+    expect_race(run, [&] { launch(atomic_kernel, dim3(1), dim3(96), 0, nullptr, y.data(), true); });
+}
+
+#else
+
+__global__ void missing_barrier_kernel(int *y) {
+    __shared__ int values[64];
+    values[threadIdx.x] = int(threadIdx.x);
+    y[threadIdx.x] = values[63 - threadIdx.x];
+}
+
+TMOE_CASE("a missing barrier shows in the numbers") {
+    DeviceBuffer<int> y(64);
+    run.expect_ok("launch", launch(missing_barrier_kernel, dim3(1), dim3(64), 0, nullptr, y.data()));
+    int wrong = 0;
+    const std::vector<int> actual = y.download();
+    for (int i = 0; i < 64; ++i) wrong += actual[std::size_t(i)] != 63 - i;
+    run.expect(wrong > 0, "all values are right");
+}
+
 // Every block reads its shared memory before writing it.
 template <int N>
 __global__ void uninitialised_kernel(float *y) {
@@ -127,36 +258,7 @@ TMOE_CASE("shared memory that nobody wrote is NaN in every block") {
     run.expect_equal("y", y.download(), std::vector<float>(6, NAN));
 }
 
-__global__ void unwaited_copy_kernel(const float *x, float *y) {
-    __shared__ __align__(16) float values[4];
-    async_copy_16(values, x);
-    async_copy_commit();
-    async_copy_wait<1>();
-    *y = values[0];
-}
-
-TMOE_CASE_NEEDS(80, "an asynchronous copy that was not waited for has not happened, or has") {
-    DeviceBuffer<float> x(std::vector<float>(4, 2.0f)), y(1);
-    run.expect_ok("launch", launch(unwaited_copy_kernel, dim3(1), dim3(1), 0, nullptr, x.data(), y.data()));
-    const float actual = y.download()[0];
-    if (emulator::order() == emulator::Order::Forward) run.expect(std::isnan(actual), "%g instead of NaN", double(actual));
-    if (emulator::order() == emulator::Order::Reverse) run.expect(actual == 2.0f, "%g instead of 2", double(actual));
-}
-
-__global__ void missing_barrier_kernel(int *y) {
-    __shared__ int values[64];
-    values[threadIdx.x] = int(threadIdx.x);
-    y[threadIdx.x] = values[63 - threadIdx.x];
-}
-
-TMOE_CASE("a missing barrier shows in the numbers") {
-    DeviceBuffer<int> y(64);
-    run.expect_ok("launch", launch(missing_barrier_kernel, dim3(1), dim3(64), 0, nullptr, y.data()));
-    int wrong = 0;
-    const std::vector<int> actual = y.download();
-    for (int i = 0; i < 64; ++i) wrong += actual[std::size_t(i)] != 63 - i;
-    run.expect(wrong > 0, "all values are right");
-}
+#endif
 
 __global__ void write_kernel(float *y, int i) { y[i] = 0.0f; }
 
@@ -170,7 +272,7 @@ TMOE_CASE("a write just behind device memory is found when the memory is freed")
     };
     expect_death(run, kAddressSanitizer ? kExit : SIGABRT, kAddressSanitizer ? "write_kernel" : "outside an allocation of 400 bytes",
                  write(100));
-    expect_death(run, kAddressSanitizer ? kExit : SIGSEGV, "", write(128));
+    expect_death(run, kSanitizer ? kExit : SIGSEGV, "", write(128));
 }
 
 __global__ void dynamic_overrun_kernel() {

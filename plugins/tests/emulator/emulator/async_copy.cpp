@@ -7,6 +7,7 @@
 
 #include "emulator/block.h"
 #include "emulator/device.h"
+#include "emulator/race.h"
 
 namespace emulator {
 namespace {
@@ -26,7 +27,15 @@ std::vector<Queue> queues(kMaxThreads);
 
 Queue &own_queue() { return queues[std::size_t(thread_number())]; }
 
+// The copy may happen at any time from its start to its end: it is an access at both.
+void watch(const Copy &copy) {
+    race::write_16(copy.to);
+    if (copy.valid) race::read_16(copy.from);
+}
+
 void perform(const Copy &copy) {
+    watch(copy);
+    const race::Unwatched unwatched;
     if (copy.valid) {
         std::memcpy(copy.to, copy.from, 16);
     } else {
@@ -50,6 +59,7 @@ void async_copy_16(void *to, const void *from, bool valid) {
     if (happens_at_once()) {
         perform(copy);
     } else {
+        watch(copy);
         own_queue().open.push_back(copy);
     }
 }

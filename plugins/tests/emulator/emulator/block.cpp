@@ -11,6 +11,7 @@
 #include "emulator/async_copy.h"
 #include "emulator/device_memory.h"
 #include "emulator/fiber.h"
+#include "emulator/race.h"
 #include "emulator/shared_memory.h"
 
 uint3 threadIdx{0, 0, 0};
@@ -21,7 +22,7 @@ dim3 gridDim;
 namespace emulator {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__)
+#if defined(__SANITIZE_ADDRESS__) || defined(EMULATOR_RACES) || !defined(__OPTIMIZE__)
 constexpr std::size_t kStackBytes = 1024 * 1024;
 #else
 constexpr std::size_t kStackBytes = 256 * 1024;
@@ -39,9 +40,23 @@ struct Thread {
     void *argument = nullptr;
 };
 
+// What a barrier orders. Two objects take turns: who is still leaving one barrier learns nothing from those already at the next.
+class Meeting {
+public:
+    void *sync() { return &syncs_[turn_ % 2]; }
+    void end() { ++turn_; }
+
+private:
+    char syncs_[2] = {};
+    unsigned turn_ = 0;
+};
+
 struct Block {
     Fiber scheduler;
     std::vector<Thread> threads;
+    Meeting barrier;
+    char started = 0, ended = 0;
+    std::vector<Meeting> warps;
     int count = 0;
     int live = 0;
     int at_barrier = 0;
@@ -85,14 +100,20 @@ void finish_barrier() {
         }
         arguments[i] = thread.argument;
     }
-    if (perform) perform(arguments, 0);
+    if (perform) {
+        const race::Unwatched unwatched;
+        perform(arguments, 0);
+    }
     block->at_barrier = 0;
+    block->barrier.end();
     for (int i = 0; i < block->count; ++i)
         if (block->threads[std::size_t(i)].state == State::InBlock) make_ready(i);
 }
 
 void thread_entry() {
+    race::acquire(&block->started);
     block->body(block->closure);
+    race::release(&block->ended);
     async_copy_forget(block->current);
     current().state = State::Ended;
     --block->live;
@@ -199,6 +220,7 @@ void run_grid(dim3 grid, dim3 dimensions, std::size_t shared_bytes, void (*body)
     block->body = body;
     block->closure = closure;
     block->ready.assign(std::size_t(block->count + kWarpSize - 1) / kWarpSize, 0);
+    block->warps.resize(block->ready.size());
     while (int(block->threads.size()) < block->count) {
         block->threads.emplace_back();
         block->threads.back().fiber = std::make_unique<Fiber>(kStackBytes);
@@ -221,7 +243,9 @@ void run_grid(dim3 grid, dim3 dimensions, std::size_t shared_bytes, void (*body)
             thread.fiber->start(thread_entry);
             make_ready(t);
         }
+        race::release(&block->started);
         run_block();
+        race::acquire(&block->ended);
         dynamic.check();
     }
     running = false;
@@ -247,6 +271,9 @@ void warp_collective(std::uint32_t mask, const char *name, Perform perform, void
     self.perform = perform;
     self.mask = mask;
     self.argument = argument;
+    Meeting &meeting = block->warps[std::size_t(number / kWarpSize)];
+    void *const sync = meeting.sync();
+    race::release(sync);
 
     void *arguments[kWarpSize] = {};
     for (std::uint32_t rest = mask; rest; rest &= rest - 1) {
@@ -255,14 +282,20 @@ void warp_collective(std::uint32_t mask, const char *name, Perform perform, void
         const Thread &thread = block->threads[std::size_t(other)];
         if (thread.state != State::InWarp || thread.perform != perform || thread.mask != mask) {
             yield();
+            race::acquire(sync);
             return;
         }
         arguments[lane] = thread.argument;
     }
-    if (perform) perform(arguments, mask);
+    if (perform) {
+        const race::Unwatched unwatched;
+        perform(arguments, mask);
+    }
+    meeting.end();
     for (std::uint32_t rest = mask; rest; rest &= rest - 1) make_ready(first + __builtin_ctz(rest));
     // This thread waits for its turn too, so that every order of the lanes is possible.
     yield();
+    race::acquire(sync);
 }
 
 void block_collective(const char *name, Perform perform, void *argument) {
@@ -271,9 +304,12 @@ void block_collective(const char *name, Perform perform, void *argument) {
     self.name = name;
     self.perform = perform;
     self.argument = argument;
+    void *const sync = block->barrier.sync();
+    race::release(sync);
     ++block->at_barrier;
     finish_barrier();
     yield();
+    race::acquire(sync);
 }
 
 void fail(const char *format, ...) {

@@ -72,12 +72,15 @@ inline void __threadfence() {}
 inline void __threadfence_block() {}
 [[noreturn]] inline void __trap() { emulator::fail("__trap"); }
 
-// Threads change places only at barriers, so a plain change is an atomic one.
+// Threads change places only at barriers, so loading and storing is an atomic change. Both are atomic themselves so that a race
+// with a plain access is one.
 namespace emulator {
 template <class T, class Change>
 T atomic(T *address, Change &&change) {
-    const T old = *address;
-    *address = change(old);
+    T old;
+    __atomic_load(address, &old, __ATOMIC_RELAXED);
+    T changed = change(old);
+    __atomic_store(address, &changed, __ATOMIC_RELAXED);
     return old;
 }
 }  // namespace emulator

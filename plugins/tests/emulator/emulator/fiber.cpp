@@ -1,5 +1,7 @@
 #include "emulator/fiber.h"
 
+#include "emulator/race.h"
+
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -39,6 +41,9 @@ struct Fiber::State {
 #endif
 #if defined(__SANITIZE_ADDRESS__)
     void *fake_stack = nullptr;
+#endif
+#if defined(EMULATOR_RACES)
+    void *watched = nullptr;
 #endif
 };
 
@@ -149,7 +154,11 @@ static void enter_sanitized() {
 }
 #endif
 
-Fiber::Fiber() : state_(new State) {}
+Fiber::Fiber() : state_(new State) {
+#if defined(EMULATOR_RACES)
+    state_->watched = __tsan_get_current_fiber();
+#endif
+}
 
 Fiber::Fiber(std::size_t stack_bytes) : state_(new State) {
     const std::size_t page = page_size();
@@ -162,9 +171,15 @@ Fiber::Fiber(std::size_t stack_bytes) : state_(new State) {
     }
     state_->mapping = static_cast<unsigned char *>(mapping);
     state_->stack = state_->mapping + page;
+#if defined(EMULATOR_RACES)
+    state_->watched = __tsan_create_fiber(0);
+#endif
 }
 
 Fiber::~Fiber() {
+#if defined(EMULATOR_RACES)
+    if (state_->mapping) __tsan_destroy_fiber(state_->watched);
+#endif
     if (state_->mapping) munmap(state_->mapping, state_->mapped);
     delete state_;
 }
@@ -193,6 +208,10 @@ void Fiber::switch_to(Fiber &from, Fiber &to) {
 #if defined(__SANITIZE_ADDRESS__)
     left = from.state_;
     __sanitizer_start_switch_fiber(&from.state_->fake_stack, to.state_->stack, to.state_->stack_bytes);
+#endif
+#if defined(EMULATOR_RACES)
+    // 1: the switch itself orders nothing.
+    __tsan_switch_to_fiber(to.state_->watched, 1);
 #endif
 #if defined(EMULATOR_HAND_WRITTEN_SWITCH)
     emulator_switch_stack(&from.state_->stack_pointer, to.state_->stack_pointer);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "emulator/block.h"
+#include "emulator/race.h"
 #include "emulator/round16.h"
 
 namespace emulator {
@@ -106,6 +107,7 @@ template <int N, bool Transposed>
 void ldmatrix(std::uint32_t (&d)[N], const void *row) {
     if (reinterpret_cast<std::uintptr_t>(row) % 16 || !is_shared(row, 16))
         fail("ldmatrix: the row %p is not shared memory aligned to 16 bytes", row);
+    if (lane() < 8 * N) race::read_16(row);
     LdmatrixArguments arguments{d, row};
     warp_collective(0xffffffffu, "ldmatrix", perform_ldmatrix<N, Transposed>, &arguments);
 }

@@ -17,7 +17,7 @@ struct Segment {
 
 // The executable's thread-local segment. A statically linked program keeps the C library's own variables there, so it is left
 // alone then.
-int find_segment(dl_phdr_info *info, std::size_t, void *closure) {
+[[maybe_unused]] int find_segment(dl_phdr_info *info, std::size_t, void *closure) {
     auto *segment = static_cast<Segment *>(closure);
     bool dynamic = false;
     std::size_t bytes = 0;
@@ -35,7 +35,9 @@ int find_segment(dl_phdr_info *info, std::size_t, void *closure) {
 const Segment &static_segment() {
     static const Segment segment = [] {
         Segment found;
+#if !defined(EMULATOR_RACES)
         dl_iterate_phdr(find_segment, &found);
+#endif
         return found;
     }();
     return segment;
