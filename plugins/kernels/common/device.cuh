@@ -9,9 +9,9 @@
 namespace tmoe {
 
 struct Device {
-    int capability;         // 75, 80, 86 ...
-    int multiprocessors;
-    int max_shared_bytes;   // of one block, opted in
+    int capability = 0;         // 75, 80, 86 ...
+    int multiprocessors = 0;
+    int max_shared_bytes = 0;   // of one block, opted in
 };
 
 // Fills `device`, or gives back a cudaError_t. Touches no stream, so it may be called during a capture.
