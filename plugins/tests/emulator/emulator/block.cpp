@@ -11,6 +11,7 @@
 #include "emulator/async_copy.h"
 #include "emulator/device_memory.h"
 #include "emulator/fiber.h"
+#include "emulator/memory_fault.h"
 #include "emulator/race.h"
 #include "emulator/shared_memory.h"
 
@@ -213,6 +214,7 @@ std::uint32_t random_below(std::uint32_t bound) {
 void run_grid(dim3 grid, dim3 dimensions, std::size_t shared_bytes, void (*body)(void *), void *closure) {
     if (running) fail("a kernel launches a kernel");
     if (!block) block = new Block;
+    report_memory_faults();
     running = true;
     gridDim = grid;
     blockDim = dimensions;

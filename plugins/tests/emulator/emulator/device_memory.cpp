@@ -99,6 +99,25 @@ bool device_free(void *pointer) {
     return true;
 }
 
+std::string describe_address(const void *pointer) {
+    constexpr std::uintptr_t kNear = 1 << 20;
+    const auto address = reinterpret_cast<std::uintptr_t>(pointer);
+    std::uintptr_t nearest = kNear;
+    std::string text = "in no allocation of device memory and near none";
+    for (const auto &[data, memory] : allocations()) {
+        const auto begin = reinterpret_cast<std::uintptr_t>(data), end = begin + memory.size();
+        const bool before = address < begin, behind = address >= end;
+        const std::uintptr_t distance = before ? begin - address : behind ? address - end : 0;
+        if (distance >= nearest) continue;
+        nearest = distance;
+        text = before   ? std::to_string(distance) + " bytes before"
+               : behind ? std::to_string(distance) + " bytes behind"
+                        : std::string("in");
+        text += " an allocation of " + std::to_string(memory.size()) + " bytes of device memory";
+    }
+    return text;
+}
+
 void require_device_memory(const void *pointer, std::size_t bytes, const char *what) {
     if (bytes == 0) return;
     const auto *first = static_cast<const unsigned char *>(pointer);
@@ -107,7 +126,7 @@ void require_device_memory(const void *pointer, std::size_t bytes, const char *w
         --found;
         if (first + bytes <= found->first + found->second.size()) return;
     }
-    fail("%s: [%p, %p + %zu) is not in an allocation of device memory", what, pointer, pointer, bytes);
+    fail("%s of %zu bytes: %p is %s", what, bytes, pointer, describe_address(pointer).c_str());
 }
 
 }  // namespace emulator

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 
 namespace emulator {
 
@@ -30,6 +31,9 @@ private:
 // cudaMalloc and cudaFree: aligned to 256. `device_free` ends the process with a message if the memory was overrun.
 void *device_allocate(std::size_t bytes);
 bool device_free(void *pointer);
+
+// Where an address lies: in or near which allocation.
+std::string describe_address(const void *pointer);
 
 // Ends the process with a message unless [pointer, pointer + bytes) lies in one allocation; nothing is asked of no bytes.
 void require_device_memory(const void *pointer, std::size_t bytes, const char *what);
