@@ -19,6 +19,8 @@ public:
     static constexpr int kKeyWarps = KeyWarps;
     static constexpr int kRowWarps = RowWarps;
     static constexpr int kThreads = 32 * RowWarps * KeyWarps;
+    // On a multiprocessor, at least: leaves each thread the registers that it needs.
+    static constexpr int kBlocks = HeadDim == 128 || KeyWarps > 1 ? 4 : 3;
     static constexpr int kWarpRows = 4 * RowsPerThread;
     static constexpr int kWarpKeys = kKeys / KeyWarps;
     static constexpr int kRows = kWarpRows * RowWarps;
@@ -64,20 +66,24 @@ public:
                                                const int (&)[RowsPerThread], float (&o)[RowsPerThread][kColumnsPerThread]) const {
         const float *at = values + 4 * (lane_id() % 8);
 #pragma unroll
-        for (int key = 0; key < kWarpKeys; ++key) {
-            float weight[RowsPerThread];
+        for (int j = 0; j < kKeysPerThread; ++j) {
+            // More keys at once would not fit into the registers.
+#pragma unroll 2
+            for (int lane = 0; lane < 8; ++lane) {
+                float weight[RowsPerThread];
 #pragma unroll
-            for (int i = 0; i < RowsPerThread; ++i) weight[i] = shuffle(p[i][key / 8], (lane_id() & ~7) + key % 8);
+                for (int i = 0; i < RowsPerThread; ++i) weight[i] = shuffle(p[i][j], (lane_id() & ~7) + lane);
 #pragma unroll
-            for (int block = 0; block < HeadDim / 32; ++block) {
-                const Vector<float, 4> v = load_vector<4>(at + key * kStride + block * 32);
+                for (int block = 0; block < HeadDim / 32; ++block) {
+                    const Vector<float, 4> v = load_vector<4>(at + (8 * j + lane) * kStride + block * 32);
 #pragma unroll
-                for (int i = 0; i < RowsPerThread; ++i) {
+                    for (int i = 0; i < RowsPerThread; ++i) {
 #pragma unroll
-                    for (int e = 0; e < 4; ++e) {
-                        float &sum = o[i][4 * block + e];
-                        const float with = fmaf(weight[i], v[e], sum);
-                        sum = Guarded && weight[i] == 0.0f ? sum : with;
+                        for (int e = 0; e < 4; ++e) {
+                            float &sum = o[i][4 * block + e];
+                            const float with = fmaf(weight[i], v[e], sum);
+                            sum = Guarded && weight[i] == 0.0f ? sum : with;
+                        }
                     }
                 }
             }

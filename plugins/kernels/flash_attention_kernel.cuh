@@ -165,7 +165,7 @@ __device__ __forceinline__ void store_outputs(const AttendTask &task, const Outp
 }
 
 template <class P, bool Direct>
-__global__ void __launch_bounds__(P::kThreads) attend_kernel(const AttendTask task) {
+__global__ void __launch_bounds__(P::kThreads, P::kBlocks) attend_kernel(const AttendTask task) {
     using Element = typename P::Element;
     constexpr int kTile = P::kKeys * P::kStride;
     TMOE_DYNAMIC_SHARED(Element, shared);

@@ -18,6 +18,8 @@ public:
     static constexpr int kKeyWarps = KeyWarps;
     static constexpr int kRowWarps = RowWarps;
     static constexpr int kThreads = 32 * RowWarps * KeyWarps;
+    // On a multiprocessor, at least: leaves each thread the registers that it needs.
+    static constexpr int kBlocks = HeadDim == 128 || KeyWarps > 1 ? 4 : 3;
     static constexpr int kWarpRows = 16;
     static constexpr int kWarpKeys = kKeys / KeyWarps;
     static constexpr int kRows = kWarpRows * RowWarps;

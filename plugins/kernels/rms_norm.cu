@@ -5,7 +5,7 @@
 // Floor, for R rows of H elements: x and residual read, sum and y written, 4 R H values of io_type (2 R H without a residual); the
 // weights stay in L2. About 6 R H operations.
 //
-// Rows of up to 1024 elements belong to a warp, longer ones to a block; either way a row is in registers between its two uses, so
+// Rows of up to 1024 elements belong to a warp, longer ones (and those that are no whole vectors) to a block; either way a row is in registers between its two uses, so
 // that `sum` may be x or residual, and y may be x.
 #include "common/launch.cuh"
 #include "common/numeric.cuh"
@@ -22,7 +22,7 @@ constexpr int kMaxWarpHidden = kWarpSize * kPerThread;
 
 // A row belongs to `Lanes` threads, in vectors of `Count` neighbouring values: a thread has every Lanes-th vector.
 template <class T, int Count, int Lanes>
-__global__ void __launch_bounds__(kThreads) add_rms_norm_kernel(std::int64_t rows, int hidden, float epsilon, const T *x, const T *residual,
+__global__ void __launch_bounds__(kThreads, 2) add_rms_norm_kernel(std::int64_t rows, int hidden, float epsilon, const T *x, const T *residual,
                                                                 const float *__restrict__ weight, T *sum, T *y) {
     __shared__ float scratch[kWarps];
     constexpr int kVectors = kPerThread / Count;
@@ -63,23 +63,26 @@ __global__ void __launch_bounds__(kThreads) add_rms_norm_kernel(std::int64_t row
     for (int i = 0; i < kVectors; ++i) {
         const int offset = i * Lanes * Count;
         if (i < vectors) {
-            float scaled[Count];
+            constexpr int kStep = Count < 4 ? Count : 4;
 #pragma unroll
-            for (int e = 0; e < Count; ++e) scaled[e] = values[i][e] * factor * weight[first + offset + e];
-            store_floats(y + at + offset, scaled);
+            for (int e = 0; e < Count; e += kStep) {
+                const auto weights = load_vector<kStep>(weight + first + offset + e);
+#pragma unroll
+                for (int n = 0; n < kStep; ++n) values[i][e + n] *= factor * weights[n];
+            }
+            store_floats(y + at + offset, values[i]);
         }
     }
 }
 
-template <class T, int Count>
+template <class T, int Count, int Lanes>
 tmoe_status launch_rows(const tmoe_rms_norm_shape &shape, const T *x, const T *residual, const float *weight, T *sum, T *y,
                         cudaStream_t stream) {
-    const bool whole_block = shape.hidden > kMaxWarpHidden;
-    const std::int64_t blocks = whole_block ? shape.rows : (shape.rows + kWarps - 1) / kWarps;
+    constexpr int kRows = kThreads / Lanes;
+    const std::int64_t blocks = (shape.rows + kRows - 1) / kRows;
     if (blocks > INT32_MAX) return TMOE_UNSUPPORTED;
-    const auto kernel = whole_block ? add_rms_norm_kernel<T, Count, kThreads> : add_rms_norm_kernel<T, Count, kWarpSize>;
-    return launch(kernel, dim3(unsigned(blocks)), dim3(kThreads), 0, stream, shape.rows, shape.hidden, shape.epsilon, x, residual, weight,
-                  sum, y);
+    return launch(add_rms_norm_kernel<T, Count, Lanes>, dim3(unsigned(blocks)), dim3(kThreads), 0, stream, shape.rows, shape.hidden,
+                  shape.epsilon, x, residual, weight, sum, y);
 }
 
 bool is_aligned(const void *pointer) { return reinterpret_cast<std::uintptr_t>(pointer) % 16 == 0; }
@@ -99,8 +102,9 @@ extern "C" tmoe_status tmoe_add_rms_norm(const tmoe_rms_norm_shape *shape, const
         using T = typename decltype(tag)::type;
         const T *typed_x = static_cast<const T *>(x), *typed_residual = static_cast<const T *>(residual);
         T *typed_sum = static_cast<T *>(sum), *typed_y = static_cast<T *>(y);
-        return shape->hidden % kVectorSize<T> == 0
-                   ? launch_rows<T, kVectorSize<T>>(*shape, typed_x, typed_residual, weight, typed_sum, typed_y, stream)
-                   : launch_rows<T, 1>(*shape, typed_x, typed_residual, weight, typed_sum, typed_y, stream);
+        const auto launcher = shape->hidden % kVectorSize<T> != 0    ? launch_rows<T, 1, kThreads>
+                              : shape->hidden > kMaxWarpHidden ? launch_rows<T, kVectorSize<T>, kThreads>
+                                                               : launch_rows<T, kVectorSize<T>, kWarpSize>;
+        return launcher(*shape, typed_x, typed_residual, weight, typed_sum, typed_y, stream);
     });
 }

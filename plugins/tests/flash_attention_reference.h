@@ -45,7 +45,7 @@ struct AttentionSolution {
 // Whatever may lie in a cache where no real point is.
 inline float garbage(Random &random) {
     constexpr float kInfinity = std::numeric_limits<float>::infinity();
-    const float values[] = {std::numeric_limits<float>::quiet_NaN(), kInfinity, -kInfinity, 6e4f, -6e4f};
+    const float values[] = {std::numeric_limits<float>::quiet_NaN(), kInfinity, -kInfinity, 57344.0f, -57344.0f};
     return values[random.below(5)];
 }
 

@@ -1,8 +1,8 @@
 // Sum and RMSNorm against float64.
 //
 // On the emulator, from plugins/:
-//   g++ -std=c++17 -O2 -I tests/emulator -I tests -I kernels -x c++ tests/rms_norm_test.cpp kernels/rms_norm.cu kernels/status.cu \
-//       tests/emulator/emulator/*.cpp tests/support/*.cpp -o rms_norm_test && ./rms_norm_test
+//   g++ -std=c++17 -O2 -I tests/emulator -I tests -I kernels -o rms_norm_test -x c++ tests/rms_norm_test.cpp kernels/rms_norm.cu
+//       tests/emulator/emulator/*.cpp tests/support/*.cpp
 // On a GPU: nvcc -std=c++17 -O3 -arch=native -I tests -I kernels -x cu, and the same files without the emulator's.
 #include "rms_norm_reference.h"
 
