@@ -1,5 +1,7 @@
 // What the kernels are made of: barriers, functions of a warp, tensor-core products, asynchronous copies. On a GPU this tests
 // kernels/common, on the emulator it tests the emulator.
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -85,11 +87,10 @@ TMOE_CASE("functions of a warp and a block agree with loops") {
         };
         const auto maximum = [&](int first, int last) {
             double m = -INFINITY;
-            for (int j = first; j < last; ++j) m = std::fmax(m, x[std::size_t(j)]);
+            for (int j = first; j < last; ++j) m = std::max(m, double(x[std::size_t(j)]));
             return m;
         };
-        int positive = 0;
-        for (int j = warp; j < i; ++j) positive += x[std::size_t(j)] > 0.0f;
+        const auto positive = std::count_if(x.begin() + warp, x.begin() + i, [](float value) { return value > 0.0f; });
         const double row[10] = {sum(warp, warp + 32), maximum(warp, warp + 32), sum(quad, quad + 4), maximum(quad, quad + 4), sum(0, n),
                                 maximum(0, n), double(positive), x[std::size_t(i == warp ? i : i - 1)],
                                 x[std::size_t(i + 3 < warp + 32 ? i + 3 : i)], x[std::size_t(warp + i * 7 % 32)]};
