@@ -71,6 +71,8 @@ fn build_kernels() -> Result<(), String> {
     for library in ["stdc++", "dl", "rt", "pthread"] {
         println!("cargo::rustc-link-lib=dylib={library}");
     }
+    // A kernel that is missing is an error now, not when a host loads the library.
+    println!("cargo::rustc-link-arg-cdylib=-Wl,-z,defs");
     Ok(())
 }
 

@@ -89,6 +89,7 @@ fn pack(workspace: &Workspace) -> Result<PathBuf> {
     let kernels = kernels(&messages)?;
 
     let toolkit = cuda_toolkit::find(workspace)?;
+    println!("      nvcc: {} (from {})", for_people(&toolkit.nvcc), toolkit.origin);
     let tests = workspace.root.join("plugins/tests");
     let programs = GpuPrograms::new(workspace, &toolkit, &kernels)?;
     let is_test = |stem: &str| stem.ends_with("_test");
@@ -150,7 +151,8 @@ impl<'a> GpuPrograms<'a> {
         for (source, object) in sources.iter().zip(compiled) {
             let program = folder.join(source.file_stem().unwrap_or_default());
             let mut link = Command::new(&self.toolkit.nvcc);
-            link.arg(object).args(&self.archives).arg("-o").arg(program);
+            link.arg(object).args(&self.archives).arg("-L").arg(&self.toolkit.libraries);
+            link.arg("-o").arg(program);
             process::run(&mut link)?;
         }
         Ok(())
