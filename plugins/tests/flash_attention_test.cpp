@@ -2,7 +2,7 @@
 //
 // On the emulator, from plugins/:
 //   g++ -std=c++17 -O2 -I tests/emulator -I tests -I kernels -o flash_attention_test -x c++ tests/flash_attention_test.cpp
-//       kernels/flash_attention*.cu tests/emulator/emulator/*.cpp tests/support/*.cpp
+//       kernels/flash_attention*.cu kernels/status.cu tests/emulator/emulator/*.cpp tests/support/*.cpp
 // On a GPU: nvcc -std=c++17 -O3 -arch=native -I tests -I kernels -x cu, and the same files without the emulator's.
 #include "flash_attention_reference.h"
 
