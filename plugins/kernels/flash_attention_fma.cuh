@@ -61,9 +61,21 @@ public:
         }
     }
 
-    template <bool Guarded>
     __device__ __forceinline__ void add_values(const float (&p)[RowsPerThread][kKeysPerThread], const float *values,
-                                               const int (&)[RowsPerThread], float (&o)[RowsPerThread][kColumnsPerThread]) const {
+                                               const int (&)[RowsPerThread], bool guarded,
+                                               float (&o)[RowsPerThread][kColumnsPerThread]) const {
+        if (guarded) {
+            add_weighted<true>(p, values, o);
+        } else {
+            add_weighted<false>(p, values, o);
+        }
+    }
+
+private:
+    // Guarded: weights of zero leave the sum as it is, whatever the value.
+    template <bool Guarded>
+    static __device__ __forceinline__ void add_weighted(const float (&p)[RowsPerThread][kKeysPerThread], const float *values,
+                                                        float (&o)[RowsPerThread][kColumnsPerThread]) {
         const float *at = values + 4 * (lane_id() % 8);
 #pragma unroll
         for (int j = 0; j < kKeysPerThread; ++j) {
@@ -90,7 +102,6 @@ public:
         }
     }
 
-private:
     const float *queries_;
 };
 

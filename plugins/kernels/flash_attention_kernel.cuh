@@ -51,9 +51,9 @@ struct Outputs {
         }
     }
 
-    // Row i sees only the first visible[i] of the warp's keys, if `masked`.
+    // Row i sees only the first visible[i] of the warp's keys, if `masked`; `guarded`: and there are others.
     __device__ __forceinline__ void add_tile(const P &products, const typename P::Element *keys, const typename P::Element *values,
-                                             const int (&visible)[P::kRowsPerThread], bool masked) {
+                                             const int (&visible)[P::kRowsPerThread], bool masked, bool guarded) {
         float s[P::kRowsPerThread][P::kKeysPerThread];
         products.scores(keys, s);
         if (masked) {
@@ -81,11 +81,7 @@ struct Outputs {
 #pragma unroll
             for (int j = 0; j < P::kColumnsPerThread; ++j) weighted[i][j] *= shrink;
         }
-        if (masked) {
-            products.template add_values<true>(s, values, visible, weighted);
-        } else {
-            products.template add_values<false>(s, values, visible, weighted);
-        }
+        products.add_values(s, values, visible, guarded, weighted);
     }
 
     // Adds what another warp has found for the same rows with other keys; `from` as `put` left it.
@@ -141,7 +137,7 @@ __device__ __forceinline__ void store_outputs(const AttendTask &task, const Outp
         const int row = first_row + P::row(i);
         if (row >= task.rows) continue;
         if (task.parts == 1) {
-            const float factor = sum == 0.0f ? 0.0f : 1.0f / sum;
+            const float factor = sum == 0.0f ? 0.0f : __fdividef(1.0f, sum);
             const std::int64_t to = offset_of_row(task, series, head % task.shape.kv_heads, row);
 #pragma unroll
             for (int j = 0; j < P::kColumnsPerThread; j += 2) {
@@ -224,7 +220,9 @@ __global__ void __launch_bounds__(P::kThreads, P::kBlocks) attend_kernel(const A
 #pragma unroll
             for (int i = 0; i < P::kRowsPerThread; ++i) visible[i] = limit[i] - first_key;
             const Element *keys = shared + 2 * stage * kTile + key_warp * P::kWarpKeys * P::kStride;
-            outputs.add_tile(products, keys, keys + kTile, visible, first_key + P::kWarpKeys > all_see);
+            // Of keys beyond the end there are zeros.
+            const int last_key = first_key + P::kWarpKeys;
+            outputs.add_tile(products, keys, keys + kTile, visible, last_key > all_see, min(last_key, end) > all_see);
         }
     }
 

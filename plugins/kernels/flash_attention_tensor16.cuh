@@ -72,30 +72,34 @@ public:
         }
     }
 
-    // o += p v, of the warp's values [kWarpKeys][kStride]. Guarded: row i sees only the first visible[i] keys, where p is zero
-    // beyond, and infinities and NaN there must not touch it.
-    template <bool Guarded>
+    // o += p v, of the warp's values [kWarpKeys][kStride]. Row i sees only the first visible[i] keys, and p is zero beyond; `guarded`:
+    // there may be infinities and NaN, which must not touch it.
     __device__ __forceinline__ void add_values(const float (&p)[kRowsPerThread][kKeysPerThread], const T *values,
-                                               const int (&visible)[kRowsPerThread],
+                                               const int (&visible)[kRowsPerThread], bool guarded,
                                                float (&o)[kRowsPerThread][kColumnsPerThread]) const {
-        const T *row = values + (lane_id() / 8 % 2 * 8 + lane_id() % 8) * kStride + lane_id() / 16 * 8;
+        std::uint32_t a[kWarpKeys / 16][RowTiles][4];
 #pragma unroll
         for (int step = 0; step < kWarpKeys / 16; ++step) {
-            std::uint32_t a[RowTiles][4];
 #pragma unroll
             for (int tile = 0; tile < RowTiles; ++tile) {
 #pragma unroll
                 for (int i = 0; i < 4; ++i) {
                     const float(&weights)[kKeysPerThread] = p[2 * tile + i % 2];
-                    a[tile][i] = pack_floats<T>(weights[4 * step + i / 2 * 2], weights[4 * step + i / 2 * 2 + 1]);
+                    a[step][tile][i] = pack_floats<T>(weights[4 * step + i / 2 * 2], weights[4 * step + i / 2 * 2 + 1]);
                 }
             }
+        }
+        const T *row = values + (lane_id() / 8 % 2 * 8 + lane_id() % 8) * kStride + lane_id() / 16 * 8;
+        if (guarded && any_not_finite(row)) {
+            add_key_by_key(a, row, visible, o);
+            return;
+        }
+#pragma unroll
+        for (int step = 0; step < kWarpKeys / 16; ++step) {
 #pragma unroll
             for (int block = 0; block < HeadDim / 16; ++block) {
                 std::uint32_t b[4];
                 ldmatrix<4, true>(b, row + step * 16 * kStride + block * 16);
-                bool guarded = false;
-                if constexpr (Guarded) guarded = warp_ballot(any_not_finite(b)) != 0;
 #pragma unroll
                 for (int tile = 0; tile < RowTiles; ++tile) {
 #pragma unroll
@@ -104,11 +108,7 @@ public:
                         const int column = 4 * block + 2 * side;
                         float(&upper)[kColumnsPerThread] = o[2 * tile], (&lower)[kColumnsPerThread] = o[2 * tile + 1];
                         float sums[4] = {upper[column], upper[column + 1], lower[column], lower[column + 1]};
-                        if (guarded) {
-                            add_key_by_key(sums, a[tile], right, visible[2 * tile] - 16 * step, visible[2 * tile + 1] - 16 * step);
-                        } else {
-                            mma_m16n8k16<T>(sums, a[tile], right);
-                        }
+                        mma_m16n8k16<T>(sums, a[step][tile], right);
                         upper[column] = sums[0];
                         upper[column + 1] = sums[1];
                         lower[column] = sums[2];
@@ -120,34 +120,58 @@ public:
     }
 
 private:
-    static __device__ __forceinline__ bool any_not_finite(const std::uint32_t (&words)[4]) {
-        constexpr std::uint32_t kExponent = std::is_same_v<T, float16> ? 0x7c00u : 0x7f80u;
-        bool found = false;
+    // Whether any lane finds an infinity or NaN among the warp's values.
+    static __device__ __forceinline__ bool any_not_finite(const T *row) {
+        // Carries from an exponent of ones into the sign.
+        constexpr std::uint32_t kCarry = std::is_same_v<T, float16> ? 0x04000400u : 0x00800080u;
+        std::uint32_t found = 0;
 #pragma unroll
-        for (int i = 0; i < 4; ++i) {
-            found |= (words[i] & kExponent) == kExponent || (words[i] >> 16 & kExponent) == kExponent;
+        for (int step = 0; step < kWarpKeys / 16; ++step) {
+#pragma unroll
+            for (int block = 0; block < HeadDim / 16; ++block) {
+                std::uint32_t b[4];
+                ldmatrix<4, true>(b, row + step * 16 * kStride + block * 16);
+#pragma unroll
+                for (int i = 0; i < 4; ++i) found |= (b[i] & 0x7fff7fffu) + kCarry;
+            }
         }
-        return found;
+        return warp_ballot((found & 0x80008000u) != 0) != 0;
     }
 
     // The product one key at a time, kept only in rows that see it.
-    static __device__ __forceinline__ void add_key_by_key(float (&sums)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
-                                                          int visible_upper, int visible_lower) {
+    static __device__ __forceinline__ void add_key_by_key(const std::uint32_t (&a)[kWarpKeys / 16][RowTiles][4], const T *row,
+                                                          const int (&visible)[kRowsPerThread],
+                                                          float (&o)[kRowsPerThread][kColumnsPerThread]) {
+#pragma unroll
+        for (int step = 0; step < kWarpKeys / 16; ++step) {
 #pragma unroll 1
-        for (int key = 0; key < 16; ++key) {
-            const std::uint32_t half = lane_id() % 4 == key % 8 / 2 ? (key % 2 ? 0xffff0000u : 0x0000ffffu) : 0u;
-            const std::uint32_t first = key < 8 ? half : 0u, second = key < 8 ? 0u : half;
-            const std::uint32_t one_a[4] = {a[0] & first, a[1] & first, a[2] & second, a[3] & second};
-            const std::uint32_t one_b[2] = {b[0] & first, b[1] & second};
-            float with[4] = {sums[0], sums[1], sums[2], sums[3]};
-            mma_m16n8k16<T>(with, one_a, one_b);
-            if (key < visible_upper) {
-                sums[0] = with[0];
-                sums[1] = with[1];
-            }
-            if (key < visible_lower) {
-                sums[2] = with[2];
-                sums[3] = with[3];
+            for (int key = 0; key < 16; ++key) {
+                // Registers that hold the key: the lower or the upper half of `first` or `second`.
+                const std::uint32_t half = lane_id() % 4 == key % 8 / 2 ? (key % 2 ? 0xffff0000u : 0x0000ffffu) : 0u;
+                const std::uint32_t first = key < 8 ? half : 0u, second = key < 8 ? 0u : half;
+#pragma unroll
+                for (int block = 0; block < HeadDim / 16; ++block) {
+                    std::uint32_t b[4];
+                    ldmatrix<4, true>(b, row + step * 16 * kStride + block * 16);
+#pragma unroll
+                    for (int tile = 0; tile < RowTiles; ++tile) {
+                        const std::uint32_t one_a[4] = {a[step][tile][0] & first, a[step][tile][1] & first, a[step][tile][2] & second,
+                                                        a[step][tile][3] & second};
+#pragma unroll
+                        for (int side = 0; side < 2; ++side) {
+                            const std::uint32_t one_b[2] = {b[2 * side] & first, b[2 * side + 1] & second};
+                            const int column = 4 * block + 2 * side;
+                            float(&upper)[kColumnsPerThread] = o[2 * tile], (&lower)[kColumnsPerThread] = o[2 * tile + 1];
+                            float sums[4] = {upper[column], upper[column + 1], lower[column], lower[column + 1]};
+                            mma_m16n8k16<T>(sums, one_a, one_b);
+#pragma unroll
+                            for (int i = 0; i < 2; ++i) {
+                                upper[column + i] = 16 * step + key < visible[2 * tile] ? sums[i] : upper[column + i];
+                                lower[column + i] = 16 * step + key < visible[2 * tile + 1] ? sums[2 + i] : lower[column + i];
+                            }
+                        }
+                    }
+                }
             }
         }
     }

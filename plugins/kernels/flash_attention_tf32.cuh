@@ -19,7 +19,7 @@ public:
     static constexpr int kRowWarps = RowWarps;
     static constexpr int kThreads = 32 * RowWarps * KeyWarps;
     // On a multiprocessor, at least: leaves each thread the registers that it needs.
-    static constexpr int kBlocks = HeadDim == 128 || KeyWarps > 1 ? 4 : 3;
+    static constexpr int kBlocks = HeadDim == 128 ? 4 : 3;
     static constexpr int kWarpRows = 16;
     static constexpr int kWarpKeys = kKeys / KeyWarps;
     static constexpr int kRows = kWarpRows * RowWarps;
@@ -59,30 +59,29 @@ public:
         }
     }
 
-    template <bool Guarded>
     __device__ __forceinline__ void add_values(const float (&p)[2][kKeysPerThread], const float *values, const int (&visible)[2],
-                                               float (&o)[2][kColumnsPerThread]) const {
+                                               bool guarded, float (&o)[2][kColumnsPerThread]) const {
         // A sum's order is free: key 2 x place is the instruction's key `place`, key 2 x place + 1 its key place + 4, so that the
         // weights are where the scores were.
-        const float *row = values + lane_id() % 4 * 2 * kStride + lane_id() / 4;
+        std::uint32_t a[kWarpKeys / 8][4];
 #pragma unroll
         for (int step = 0; step < kWarpKeys / 8; ++step) {
-            std::uint32_t a[4];
 #pragma unroll
-            for (int i = 0; i < 4; ++i) a[i] = to_tf32(p[i % 2][2 * step + i / 2]);
+            for (int i = 0; i < 4; ++i) a[step][i] = to_tf32(p[i % 2][2 * step + i / 2]);
+        }
+        const float *row = values + lane_id() % 4 * 2 * kStride + lane_id() / 4;
+        if (guarded && any_not_finite(row)) {
+            add_key_by_key(a, row, visible, o);
+            return;
+        }
+#pragma unroll
+        for (int step = 0; step < kWarpKeys / 8; ++step) {
 #pragma unroll
             for (int block = 0; block < HeadDim / 8; ++block) {
                 const float *at = row + step * 8 * kStride + block * 8;
-                const float first = at[0], second = at[kStride];
-                const std::uint32_t b[2] = {to_tf32(first), to_tf32(second)};
+                const std::uint32_t b[2] = {to_tf32(at[0]), to_tf32(at[kStride])};
                 float sums[4] = {o[0][2 * block], o[0][2 * block + 1], o[1][2 * block], o[1][2 * block + 1]};
-                bool guarded = false;
-                if constexpr (Guarded) guarded = warp_ballot(!isfinite(first) || !isfinite(second)) != 0;
-                if (guarded) {
-                    add_key_by_key(sums, a, b, visible[0] - 8 * step, visible[1] - 8 * step);
-                } else {
-                    mma_m16n8k8_tf32(sums, a, b);
-                }
+                mma_m16n8k8_tf32(sums, a[step], b);
 #pragma unroll
                 for (int i = 0; i < 4; ++i) o[i / 2][2 * block + i % 2] = sums[i];
             }
@@ -90,23 +89,43 @@ public:
     }
 
 private:
-    static __device__ __forceinline__ void add_key_by_key(float (&sums)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
-                                                          int visible_upper, int visible_lower) {
-#pragma unroll 1
-        for (int key = 0; key < 8; ++key) {
-            const bool own = lane_id() % 4 == key / 2;
-            const bool first = own && key % 2 == 0, second = own && key % 2 == 1;
-            const std::uint32_t one_a[4] = {first ? a[0] : 0u, first ? a[1] : 0u, second ? a[2] : 0u, second ? a[3] : 0u};
-            const std::uint32_t one_b[2] = {first ? b[0] : 0u, second ? b[1] : 0u};
-            float with[4] = {sums[0], sums[1], sums[2], sums[3]};
-            mma_m16n8k8_tf32(with, one_a, one_b);
-            if (key < visible_upper) {
-                sums[0] = with[0];
-                sums[1] = with[1];
+    // Whether any lane finds an infinity or NaN among the warp's values.
+    static __device__ __forceinline__ bool any_not_finite(const float *row) {
+        bool found = false;
+#pragma unroll
+        for (int step = 0; step < kWarpKeys / 8; ++step) {
+#pragma unroll
+            for (int block = 0; block < HeadDim / 8; ++block) {
+                const float *at = row + step * 8 * kStride + block * 8;
+                found |= !isfinite(at[0]) || !isfinite(at[kStride]);
             }
-            if (key < visible_lower) {
-                sums[2] = with[2];
-                sums[3] = with[3];
+        }
+        return warp_ballot(found) != 0;
+    }
+
+    // The product one key at a time, kept only in rows that see it.
+    static __device__ __forceinline__ void add_key_by_key(const std::uint32_t (&a)[kWarpKeys / 8][4], const float *row,
+                                                          const int (&visible)[2], float (&o)[2][kColumnsPerThread]) {
+#pragma unroll
+        for (int step = 0; step < kWarpKeys / 8; ++step) {
+#pragma unroll 1
+            for (int key = 0; key < 8; ++key) {
+                // Registers 0 and 1 hold even keys, 2 and 3 odd ones.
+                const bool own = lane_id() % 4 == key / 2;
+                const bool even = own && key % 2 == 0, odd = own && key % 2 == 1;
+                const std::uint32_t one_a[4] = {even ? a[step][0] : 0u, even ? a[step][1] : 0u, odd ? a[step][2] : 0u, odd ? a[step][3] : 0u};
+#pragma unroll
+                for (int block = 0; block < HeadDim / 8; ++block) {
+                    const float *at = row + step * 8 * kStride + block * 8;
+                    const std::uint32_t one_b[2] = {even ? to_tf32(at[0]) : 0u, odd ? to_tf32(at[kStride]) : 0u};
+                    float sums[4] = {o[0][2 * block], o[0][2 * block + 1], o[1][2 * block], o[1][2 * block + 1]};
+                    mma_m16n8k8_tf32(sums, one_a, one_b);
+#pragma unroll
+                    for (int i = 0; i < 4; ++i) {
+                        float &sum = o[i / 2][2 * block + i % 2];
+                        sum = 8 * step + key < visible[i / 2] ? sums[i] : sum;
+                    }
+                }
             }
         }
     }

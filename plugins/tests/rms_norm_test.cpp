@@ -2,7 +2,7 @@
 //
 // On the emulator, from plugins/:
 //   g++ -std=c++17 -O2 -I tests/emulator -I tests -I kernels -o rms_norm_test -x c++ tests/rms_norm_test.cpp kernels/rms_norm.cu
-//       tests/emulator/emulator/*.cpp tests/support/*.cpp
+//       kernels/status.cu tests/emulator/emulator/*.cpp tests/support/*.cpp
 // On a GPU: nvcc -std=c++17 -O3 -arch=native -I tests -I kernels -x cu, and the same files without the emulator's.
 #include "rms_norm_reference.h"
 
