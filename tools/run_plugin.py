@@ -1,9 +1,10 @@
 """Runs a package's `model.plugin.onnx` in plain onnxruntime, with nothing of tmoe but the operator library.
 
-    python run_plugin.py PACKAGE LIBRARY
+    python run_plugin.py PACKAGE LIBRARY [PROVIDER]
 
-LIBRARY is libtmoe_ops.so (tmoe_ops.dll, libtmoe_ops.dylib). Every case of the package's self-test is run, and what
-comes out is compared with what the exporter computed.
+LIBRARY is libtmoe_ops.so (tmoe_ops.dll, libtmoe_ops.dylib), PROVIDER an execution provider of onnxruntime, by default
+CPUExecutionProvider. Every case of the package's self-test is run, and what comes out is compared with what the exporter
+computed.
 
 Prints one line per case. Exit code 0: all agree, 1: at least one does not, 2: wrong usage.
 """
@@ -15,10 +16,13 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-# As `tmoe verify`: of the largest value of a tensor; int8 quantises activations, and bf16 rounds them on some processors, which
-# moves some tokens to another expert: there, of the root mean square.
+# As `tmoe verify`: of the largest value of a tensor; int8 quantises activations, bf16 rounds them on some processors, and other
+# devices fp16 too, which moves some tokens to another expert: there, of the root mean square.
 TOLERANCE = {"fp32": 1e-4, "fp16": 1e-4}
 ROUNDED_TOLERANCE = {"bf16": 5e-2, "int8": 3e-1}
+ROUNDED_TOLERANCE_BESIDE_CPU = ROUNDED_TOLERANCE | {"fp16": 1e-2}
+# CUDA's standard operators round float32 to TF32 unless told otherwise.
+OPTIONS = {"CUDAExecutionProvider": {"use_tf32": "0"}}
 
 
 def read_safetensors(path):
@@ -67,22 +71,28 @@ def scales(expected):
     }
 
 
-def open_session(package, library):
+def open_session(package, library, provider):
     """The one thing that a host has to do: register the library before it makes the session."""
     options = ort.SessionOptions()
     options.register_custom_ops_library(str(library))
-    return ort.InferenceSession(package / "model.plugin.onnx", options, providers=["CPUExecutionProvider"])
+    providers = [(provider, OPTIONS.get(provider, {}))]
+    session = ort.InferenceSession(package / "model.plugin.onnx", options, providers=providers)
+    if session.get_providers()[0] != provider:
+        sys.exit(f"onnxruntime {ort.__version__} runs on {session.get_providers()}, not on {provider}")
+    return session
 
 
 def main(arguments):
-    if len(arguments) != 2:
+    if len(arguments) not in (2, 3):
         print(__doc__.strip(), file=sys.stderr)
         return 2
-    package, library = map(Path, arguments)
-    session = open_session(package, library)
+    package, library = map(Path, arguments[:2])
+    provider = arguments[2] if len(arguments) == 3 else "CPUExecutionProvider"
+    session = open_session(package, library, provider)
     precision = json.loads((package / "manifest.json").read_text())["precision"]
-    rounds = precision in ROUNDED_TOLERANCE
-    tolerance = ROUNDED_TOLERANCE[precision] if rounds else TOLERANCE[precision]
+    rounded = ROUNDED_TOLERANCE if provider == "CPUExecutionProvider" else ROUNDED_TOLERANCE_BESIDE_CPU
+    rounds = precision in rounded
+    tolerance = rounded[precision] if rounds else TOLERANCE[precision]
     failed = False
     for case, (inputs, expected) in cases(read_safetensors(package / "selftest.safetensors")).items():
         names = list(expected)

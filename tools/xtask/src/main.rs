@@ -1,7 +1,11 @@
 //! The project's own commands, run as `cargo xtask COMMAND`. One file per command.
 
 mod bench;
+mod cuda_toolkit;
 mod demo;
+mod gpu_bench;
+mod gpu_check;
+mod gpu_pack;
 mod onnx_check;
 mod onnxruntime;
 mod paths;
@@ -11,10 +15,17 @@ mod python;
 mod setup;
 mod test;
 
+// How kernels are compiled, shared with the build of the operators.
+#[path = "../../../crates/ops/build/objects.rs"]
+mod objects;
+#[path = "../../../crates/ops/build/toolkit.rs"]
+mod toolkit;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::process::ExitCode;
 
+use gpu_pack::NoGpu;
 use paths::Workspace;
 use process::CommandFailed;
 
@@ -24,10 +35,14 @@ Usage: cargo xtask COMMAND
   demo                  exports the demo checkpoint, forecasts tools/demo/operations.csv and plots it
   test [ARGS]           runs all tests; ARGS go to `cargo test`
   bench                 measures the 50M shape on this machine and prints the README's table (minutes)
-  setup                 fetches what demo and test need (they do so themselves), fails if it cannot
+  setup                 fetches all that the others need (they do so themselves), fails if it cannot
   check-onnx PATH...    runs the ONNX checker on packages or .onnx files
+  cuda                  makes sure that there is a CUDA compiler, for builds with the feature cuda (100 MB)
+  gpu-check [ARGS]      packs target/gpu, and checks kernels and packages where a GPU is; ARGS go to its run.py
+  gpu-bench [ARGS]      packs target/gpu, and measures kernels and forecasts where a GPU is; ARGS go to its run.py
   help                  shows this text
 
+gpu-check and gpu-bench exit with 77 where there is no GPU: the folder is packed, and runs on any machine with a driver.
 Everything fetched or written goes below the target folder. Nothing else on the machine changes.
 Python is the first of $PYTHON, python3 and python that is Python 3 with pip.
 ";
@@ -51,6 +66,8 @@ fn main() -> ExitCode {
             eprintln!("error: {error:#}");
             if error.is::<UsageError>() {
                 ExitCode::from(2)
+            } else if error.is::<NoGpu>() {
+                ExitCode::from(NoGpu::CODE)
             } else if let Some(failed) = error.downcast_ref::<CommandFailed>() {
                 ExitCode::from(failed.code)
             } else {
@@ -70,6 +87,9 @@ fn run(mut arguments: Vec<OsString>) -> anyhow::Result<()> {
         "bench" => bench::run(&no_arguments("bench", &arguments)?),
         "test" => test::run(&Workspace::find()?, &arguments),
         "setup" => setup::run(&no_arguments("setup", &arguments)?),
+        "cuda" => cuda_toolkit::run(&no_arguments("cuda", &arguments)?),
+        "gpu-check" => gpu_check::run(&Workspace::find()?, &arguments),
+        "gpu-bench" => gpu_bench::run(&Workspace::find()?, &arguments),
         "check-onnx" if arguments.is_empty() => {
             Err(UsageError("check-onnx needs the path of a package or of an .onnx file".into()).into())
         }

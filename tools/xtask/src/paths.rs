@@ -51,6 +51,11 @@ impl Workspace {
         self.target.join("onnxruntime")
     }
 
+    /// The folder in which builds look for a CUDA compiler.
+    pub(crate) fn cuda(&self) -> PathBuf {
+        self.target.join("cuda")
+    }
+
     /// The Python environment with the packages of [`Self::requirements`].
     pub(crate) fn python_environment(&self) -> PathBuf {
         self.target.join("python")

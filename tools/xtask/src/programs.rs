@@ -2,26 +2,45 @@
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
 use crate::paths::Workspace;
 use crate::process;
 
 /// Builds the two programs in release mode and returns where Cargo put them.
 pub(crate) fn build(workspace: &Workspace) -> Result<[PathBuf; 2]> {
+    build_with(workspace, &[])
+}
+
+/// [`build`], with features of the program tmoe.
+pub(crate) fn build_with(workspace: &Workspace, features: &[&str]) -> Result<[PathBuf; 2]> {
     let mut command = workspace.cargo();
     command.args(["build", "--release", "--package", "tmoe-export", "--package", "tmoe-cli", "--bins"]);
-    command.arg("--message-format=json-render-diagnostics");
-    let messages = process::output(&mut command)?;
+    for feature in features {
+        command.arg("--features").arg(format!("tmoe-cli/{feature}"));
+    }
+    let messages = messages_of(&mut command)?;
     Ok([built(&messages, "tmoe-export")?, built(&messages, "tmoe")?])
 }
 
-/// The program `name` among Cargo's build messages, one JSON object per line.
-fn built(messages: &str, name: &str) -> Result<PathBuf> {
+/// Runs a build and returns what Cargo says of each part of it.
+pub(crate) fn messages_of(build: &mut Command) -> Result<Vec<Value>> {
+    build.arg("--message-format=json-render-diagnostics");
+    Ok(messages(&process::output(build)?))
+}
+
+/// One JSON object per line; other lines are of build scripts.
+fn messages(printed: &str) -> Vec<Value> {
+    printed.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// The program `name` among Cargo's messages.
+fn built(messages: &[Value], name: &str) -> Result<PathBuf> {
     messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .iter()
         .filter(|message| message["reason"] == "compiler-artifact")
         .filter_map(|artifact| artifact["executable"].as_str().map(PathBuf::from))
         .find(|executable| executable.file_stem() == Some(OsStr::new(name)))
@@ -44,13 +63,13 @@ a line that is not JSON
 
     #[test]
     fn programs_are_run_from_where_cargo_says_it_put_them() {
-        assert_eq!(built(MESSAGES, "tmoe").unwrap(), Path::new("/t/release/tmoe.exe"));
-        assert_eq!(built(MESSAGES, "tmoe-export").unwrap(), Path::new("/t/release/tmoe-export"));
+        assert_eq!(built(&messages(MESSAGES), "tmoe").unwrap(), Path::new("/t/release/tmoe.exe"));
+        assert_eq!(built(&messages(MESSAGES), "tmoe-export").unwrap(), Path::new("/t/release/tmoe-export"));
     }
 
     #[test]
     fn a_program_that_was_not_built_is_named() {
-        let error = built(MESSAGES, "tmoe-serve").unwrap_err();
+        let error = built(&messages(MESSAGES), "tmoe-serve").unwrap_err();
         assert!(error.to_string().contains("tmoe-serve"), "{error}");
     }
 }

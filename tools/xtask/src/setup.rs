@@ -1,19 +1,22 @@
-//! `cargo xtask setup`: fetches what Cargo does not. The demo and the tests begin with it.
+//! `cargo xtask setup`: fetches what Cargo does not. The demo and the tests begin with what they need of it.
 
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::onnxruntime;
 use crate::paths::{Workspace, for_people};
 use crate::python::{self, Python};
+use crate::{cuda_toolkit, onnxruntime};
 
 /// A part of the set-up: where it is, or why it is not there.
 pub(crate) type Part = Result<PathBuf, String>;
 
 /// Fetches everything, and fails if anything could not be had.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    let parts = [onnxruntime(workspace), python_environment(workspace)];
+    let mut parts = vec![onnxruntime(workspace), python_environment(workspace)];
+    if cfg!(target_os = "linux") {
+        parts.push(cuda_toolkit(workspace));
+    }
     let missing = parts.iter().filter(|part| part.is_err()).count();
     if missing > 0 {
         bail!("the set-up is not complete: {missing} of {} parts are missing", parts.len());
@@ -29,6 +32,13 @@ pub(crate) fn onnxruntime(workspace: &Workspace) -> Part {
 /// The Python environment that holds the ONNX checker. Returns its interpreter.
 pub(crate) fn python_environment(workspace: &Workspace) -> Part {
     part("Python environment", python::installed(workspace), |python| python::install(workspace, python))
+}
+
+/// The CUDA compiler, for builds with the feature `cuda`.
+pub(crate) fn cuda_toolkit(workspace: &Workspace) -> Part {
+    part("CUDA compiler", cuda_toolkit::installed(workspace), |python| {
+        cuda_toolkit::install(workspace, python)
+    })
 }
 
 /// Makes sure that a part is there, and prints where, or why it is not.

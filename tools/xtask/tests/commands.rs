@@ -73,13 +73,14 @@ fn a_wrong_command_line_exits_with_code_2_and_says_where_to_look() {
     );
     assert_usage_error(&xtask(&["setup", "x"]).output().unwrap(), "setup takes no arguments, found x");
     assert_usage_error(&xtask(&["check-onnx"]).output().unwrap(), "check-onnx needs the path");
+    assert_usage_error(&xtask(&["cuda", "12"]).output().unwrap(), "cuda takes no arguments, found 12");
 }
 
 /// xtask where the only programs are Cargo and those in `folder`, which is also the target folder.
 fn xtask_alone(arguments: &[&str], folder: &Path) -> Command {
     let mut command = xtask(arguments);
     command.env("PATH", folder).env("CARGO_TARGET_DIR", folder).env("CARGO", env!("CARGO"));
-    command.env_remove("PYTHON").env_remove("ORT_DYLIB_PATH");
+    command.env_remove("PYTHON").env_remove("ORT_DYLIB_PATH").env_remove("CUDA_HOME");
     command
 }
 
@@ -91,7 +92,11 @@ fn set_up_without_python_names_what_is_missing_and_fails() {
     assert_eq!(output.status.code(), Some(1), "{printed}{error}");
     assert!(printed.contains("ONNX Runtime: MISSING, no Python 3 found"), "{printed}");
     assert!(printed.contains("Python environment: MISSING, no Python 3 found"), "{printed}");
-    assert!(error.contains("2 of 2 parts are missing"), "{error}");
+    if cfg!(target_os = "linux") {
+        assert!(printed.contains("CUDA compiler: MISSING, no Python 3 found"), "{printed}");
+    }
+    let parts = if cfg!(target_os = "linux") { 3 } else { 2 };
+    assert!(error.contains(&format!("{parts} of {parts} parts are missing")), "{error}");
 }
 
 #[test]

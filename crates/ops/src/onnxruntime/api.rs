@@ -8,6 +8,8 @@ use std::ptr;
 use ort_sys::{OrtApi, OrtErrorCode, OrtStatusPtr};
 
 use super::error::OperatorError;
+#[cfg(feature = "cuda")]
+use crate::cuda::CudaError;
 
 /// The version of the table that is asked for: the oldest that has every function used here.
 pub(super) const NEEDED_VERSION: u32 = 18;
@@ -67,6 +69,8 @@ impl Api {
     pub(super) fn status(self, result: Result<(), OperatorError>) -> OrtStatusPtr {
         let Err(error) = result else { return OrtStatusPtr(ptr::null_mut()) };
         let code = match error {
+            #[cfg(feature = "cuda")]
+            OperatorError::Cuda(CudaError::Launch { .. }) => OrtErrorCode::ORT_FAIL,
             OperatorError::Panic(_) | OperatorError::Runtime(_) => OrtErrorCode::ORT_FAIL,
             _ => OrtErrorCode::ORT_INVALID_ARGUMENT,
         };

@@ -1,4 +1,7 @@
-//! What ONNX Runtime gives a node when it runs: inputs, outputs, scratch memory, threads.
+//! What ONNX Runtime gives a node when it runs: inputs, outputs, scratch memory, threads; on a device also its stream.
+
+#[cfg(feature = "cuda")]
+mod device;
 
 use std::ffi::c_void;
 use std::marker::PhantomData;
@@ -48,7 +51,7 @@ impl<'a> Context<'a> {
         if value.is_null() {
             return Ok(None);
         }
-        // SAFETY: an input is a tensor that lives during the run.
+        // SAFETY: an input is a tensor that lives during the run; kernels for a device only take addresses.
         unsafe { Tensor::new(api, value) }.map(Some)
     }
 
@@ -95,7 +98,7 @@ pub(super) struct Tensor<'a> {
 impl<'a> Tensor<'a> {
     /// # Safety
     ///
-    /// The value is a tensor in the memory of the CPU, and lives during `'a`.
+    /// The value is a tensor, and lives during `'a`. If it lies in the memory of a device, [`Self::elements`] is not called.
     pub(super) unsafe fn new(api: Api, value: *const OrtValue) -> Result<Self, OperatorError> {
         let mut info: *mut OrtTensorTypeAndShapeInfo = ptr::null_mut();
         let mut number = 0_i32;
@@ -142,7 +145,7 @@ impl<'a> Tensor<'a> {
         Argument { element_type: self.element_type, shape: Some(shape) }
     }
 
-    /// Its elements, if they are of that type.
+    /// Its elements, if they are of that type and in the memory of the CPU.
     pub(super) fn elements<T: Element>(&self) -> Option<&'a [T]> {
         if self.element_type != T::TYPE {
             return None;

@@ -3,6 +3,8 @@
 use thiserror::Error;
 
 use super::api::NEEDED_VERSION;
+#[cfg(feature = "cuda")]
+use crate::cuda::CudaError;
 use crate::schema::{ElementType, SchemaError};
 
 /// Why a node cannot be created or run.
@@ -31,6 +33,24 @@ pub(super) enum OperatorError {
         /// Its type.
         found: ElementType,
     },
+    /// An element type that the kernels on CUDA do not compute with.
+    #[cfg(feature = "cuda")]
+    #[error(
+        "{operator}: the input `{input}` has {found} elements, which CUDA does not compute with; export with --precision fp32, \
+         fp16 or bf16, or run on the CPU"
+    )]
+    UnsupportedOnCuda {
+        /// The operator.
+        operator: &'static str,
+        /// The input.
+        input: &'static str,
+        /// Its type.
+        found: ElementType,
+    },
+    /// The kernels or the CUDA runtime refused.
+    #[cfg(feature = "cuda")]
+    #[error("{0}")]
+    Cuda(#[from] CudaError),
     /// The host's ONNX Runtime lacks functions that are needed.
     #[error("the operators of tmoe need ONNX Runtime 1.{NEEDED_VERSION} or newer")]
     TooOld,

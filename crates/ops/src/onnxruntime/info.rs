@@ -127,7 +127,7 @@ impl Info {
         if is_constant == 0 || value.is_null() {
             return Err(OperatorError::NotConstant { operator: schema.name, input: name });
         }
-        // SAFETY: the value is a tensor that lives as long as the info.
+        // SAFETY: the value is a tensor that lives as long as the info; kernels for a device only take its shape and type.
         unsafe { Tensor::new(api, value) }.map(Some)
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! operator       a schema as the table of functions that ONNX Runtime calls
-//! kernels        one file per operator: a node's attributes and weights to a kernel of `crate::cpu`, and its run
+//! kernels        one file per operator: a node's attributes and weights to a kernel of `crate::cpu` or `crate::cuda`, and its run
 //! info, context  what ONNX Runtime says of a node when it is created, and when it runs
 //! api            calls through ONNX Runtime's table of functions
 //! ```

@@ -1,6 +1,6 @@
 //! A schema as the table of functions that ONNX Runtime calls.
 
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
 
 use ort_sys::{
@@ -13,10 +13,16 @@ use super::api::{Api, NEEDED_VERSION, call};
 use super::context::Context;
 use super::error::OperatorError;
 use super::info::{Info, ShapeInference};
+#[cfg(feature = "cuda")]
+use super::kernels;
 use super::kernels::{FlashAttentionKernel, LinearKernel, SparseMoeKernel};
 use crate::schema::{DOMAIN, ElementType, FLASH_ATTENTION, InputSpec, LINEAR, Operator, SPARSE_MOE, VERSION};
 
-/// A node that was checked and whose weights are packed.
+const CPU: &CStr = c"CPUExecutionProvider";
+#[cfg(feature = "cuda")]
+const CUDA: &CStr = c"CUDAExecutionProvider";
+
+/// A node that was checked, with its weights in the form that is computed with.
 pub(super) trait Kernel: Send + Sync + 'static {
     /// Makes the kernel of a node.
     fn create(info: &Info) -> Result<Self, OperatorError>
@@ -27,17 +33,26 @@ pub(super) trait Kernel: Send + Sync + 'static {
     fn compute(&self, context: &Context<'_>) -> Result<(), OperatorError>;
 }
 
-/// Makes a domain with every operator. It and the operators live as long as the process.
+/// Makes a domain with every operator, for every provider that has kernels. It and the operators live as long as the process.
 pub(super) fn create_domain(api: Api) -> Result<*mut OrtCustomOpDomain, OperatorError> {
     let name = c_name(DOMAIN);
     let mut domain = ptr::null_mut();
     // SAFETY: the name is a string that ONNX Runtime copies; the result goes to a place of its type.
     unsafe { call!(api, CreateCustomOpDomain(name.as_ptr(), &mut domain))? };
-    for registered in [
-        Registered::new::<SparseMoeKernel>(api, &SPARSE_MOE),
-        Registered::new::<FlashAttentionKernel>(api, &FLASH_ATTENTION),
-        Registered::new::<LinearKernel>(api, &LINEAR),
-    ] {
+    let on_cpu = [
+        Registered::new::<SparseMoeKernel>(api, &SPARSE_MOE, CPU),
+        Registered::new::<FlashAttentionKernel>(api, &FLASH_ATTENTION, CPU),
+        Registered::new::<LinearKernel>(api, &LINEAR, CPU),
+    ];
+    #[cfg(not(feature = "cuda"))]
+    let on_cuda = [];
+    #[cfg(feature = "cuda")]
+    let on_cuda = [
+        Registered::new::<kernels::cuda::SparseMoeKernel>(api, &SPARSE_MOE, CUDA),
+        Registered::new::<kernels::cuda::FlashAttentionKernel>(api, &FLASH_ATTENTION, CUDA),
+        Registered::new::<kernels::cuda::LinearKernel>(api, &LINEAR, CUDA),
+    ];
+    for registered in on_cpu.into_iter().chain(on_cuda) {
         let registered: &'static Registered = Box::leak(Box::new(registered));
         let table: *const Registered = registered;
         // SAFETY: the domain was just made; the table is the first field and lives for ever.
@@ -56,6 +71,7 @@ struct Registered {
     table: OrtCustomOp,
     schema: &'static Operator,
     name: CString,
+    provider: &'static CStr,
     api: Api,
 }
 
@@ -66,7 +82,7 @@ struct Instance {
 }
 
 impl Registered {
-    fn new<K: Kernel>(api: Api, schema: &'static Operator) -> Self {
+    fn new<K: Kernel>(api: Api, schema: &'static Operator, provider: &'static CStr) -> Self {
         let table = OrtCustomOp {
             version: NEEDED_VERSION,
             CreateKernel: None,
@@ -95,7 +111,7 @@ impl Registered {
             GetAliasMap: None,
             ReleaseAliasMap: None,
         };
-        Self { table, schema, name: c_name(schema.name), api }
+        Self { table, schema, name: c_name(schema.name), provider, api }
     }
 }
 
@@ -112,8 +128,9 @@ unsafe extern "system" fn get_name(op: *const OrtCustomOp) -> *const c_char {
     unsafe { registered(op) }.name.as_ptr()
 }
 
-unsafe extern "system" fn get_provider(_op: *const OrtCustomOp) -> *const c_char {
-    c"CPUExecutionProvider".as_ptr()
+unsafe extern "system" fn get_provider(op: *const OrtCustomOp) -> *const c_char {
+    // SAFETY: called through the table.
+    unsafe { registered(op) }.provider.as_ptr()
 }
 
 unsafe extern "system" fn get_input_count(op: *const OrtCustomOp) -> usize {

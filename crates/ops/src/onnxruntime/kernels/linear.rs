@@ -1,10 +1,10 @@
 //! `Linear` on the CPU.
 
-use super::super::context::Context;
+use super::super::context::{Context, Tensor};
 use super::super::error::OperatorError;
 use super::super::info::Info;
 use super::super::operator::Kernel;
-use super::{elements, required, shape_error, weights};
+use super::{elements, required, rows, weights};
 use crate::cpu::Linear;
 use crate::schema::LINEAR;
 
@@ -14,7 +14,11 @@ pub(in crate::onnxruntime) struct LinearKernel {
     output: usize,
 }
 
-const X: usize = 0;
+pub(super) const X: usize = 0;
+#[cfg(feature = "cuda")]
+pub(super) const WEIGHT: usize = 1;
+#[cfg(feature = "cuda")]
+pub(super) const BIAS: usize = 2;
 
 impl Kernel for LinearKernel {
     fn create(info: &Info) -> Result<Self, OperatorError> {
@@ -31,12 +35,7 @@ impl Kernel for LinearKernel {
     fn compute(&self, context: &Context<'_>) -> Result<(), OperatorError> {
         let x = required(context, &LINEAR, X)?;
         let values = elements(x, &LINEAR, X)?;
-        let mut shape = x.shape().to_vec();
-        match shape.last_mut() {
-            Some(last) if *last == self.input => *last = self.output,
-            _ => return Err(shape_error(&LINEAR, X, &x, format!("[.., in] with in = {}", self.input))),
-        }
-        let rows = values.len() / self.input;
+        let (rows, shape) = output(&x, self.input, self.output)?;
         let (y, y_len) = context.output(0, &shape)?;
         if y_len == 0 {
             return Ok(());
@@ -48,4 +47,14 @@ impl Kernel for LinearKernel {
         self.linear.run(values, y, scratch.elements(), &threads);
         Ok(())
     }
+}
+
+/// The rows of x, and the shape of what is computed of it.
+pub(super) fn output(x: &Tensor<'_>, input: usize, output: usize) -> Result<(usize, Vec<usize>), OperatorError> {
+    let rows = rows(x, &LINEAR, X, "in", input)?;
+    let mut shape = x.shape().to_vec();
+    if let Some(last) = shape.last_mut() {
+        *last = output;
+    }
+    Ok((rows, shape))
 }

@@ -1,5 +1,8 @@
-//! Operators as kernels of ONNX Runtime, one per file.
+//! Operators as kernels of ONNX Runtime, one per file; those in this folder run on the CPU, those in `cuda` on CUDA devices.
 
+mod attention_run;
+#[cfg(feature = "cuda")]
+pub(super) mod cuda;
 mod flash_attention;
 mod linear;
 mod sparse_moe;
@@ -38,6 +41,20 @@ fn elements<'a, T: super::context::Element>(
             found: tensor.element_type(),
         })
     })
+}
+
+/// How many rows of width `hidden` an input of a run has. `width` is what the schema calls that size.
+fn rows(
+    tensor: &Tensor<'_>,
+    schema: &'static Operator,
+    index: usize,
+    width: &str,
+    hidden: usize,
+) -> Result<usize, OperatorError> {
+    match tensor.shape() {
+        [outer @ .., last] if *last == hidden => Ok(outer.iter().product()),
+        _ => Err(shape_error(schema, index, tensor, format!("[.., {width}] with {width} = {hidden}"))),
+    }
 }
 
 /// An input of a run whose shape does not fit.

@@ -1,10 +1,10 @@
 //! `SparseMoe` on the CPU.
 
-use super::super::context::Context;
+use super::super::context::{Context, Tensor};
 use super::super::error::OperatorError;
 use super::super::info::Info;
 use super::super::operator::Kernel;
-use super::{elements, required, shape_error, weights};
+use super::{elements, required, rows, shape_error, weights};
 use crate::cpu::{SparseMoe, SparseMoeShape};
 use crate::schema::{SPARSE_MOE, SparseMoeAttributes};
 
@@ -14,8 +14,12 @@ pub(in crate::onnxruntime) struct SparseMoeKernel {
     hidden: usize,
 }
 
-const X: usize = 0;
-const ROUTER_LOGITS: usize = 1;
+pub(super) const X: usize = 0;
+pub(super) const ROUTER_LOGITS: usize = 1;
+#[cfg(feature = "cuda")]
+pub(super) const GATE_UP: usize = 2;
+#[cfg(feature = "cuda")]
+pub(super) const DOWN: usize = 3;
 
 impl Kernel for SparseMoeKernel {
     fn create(info: &Info) -> Result<Self, OperatorError> {
@@ -35,19 +39,7 @@ impl Kernel for SparseMoeKernel {
         let x = required(context, &SPARSE_MOE, X)?;
         let logits = required(context, &SPARSE_MOE, ROUTER_LOGITS)?;
         let (values, scores) = (elements(x, &SPARSE_MOE, X)?, elements(logits, &SPARSE_MOE, ROUTER_LOGITS)?);
-        if x.shape().last() != Some(&self.hidden) {
-            return Err(shape_error(
-                &SPARSE_MOE,
-                X,
-                &x,
-                format!("[.., hidden] with hidden = {}", self.hidden),
-            ));
-        }
-        let tokens = values.len() / self.hidden;
-        if logits.shape().last() != Some(&self.experts) || scores.len() != tokens * self.experts {
-            let expected = format!("[.., experts] with experts = {} and {tokens} rows as x", self.experts);
-            return Err(shape_error(&SPARSE_MOE, ROUTER_LOGITS, &logits, expected));
-        }
+        let tokens = tokens(&x, &logits, self.hidden, self.experts)?;
         let (y, y_len) = context.output(0, x.shape())?;
         if y_len == 0 {
             return Ok(());
@@ -58,5 +50,22 @@ impl Kernel for SparseMoeKernel {
         let y = unsafe { std::slice::from_raw_parts_mut(y, y_len) };
         self.moe.run(values, scores, y, scratch.elements(), &threads);
         Ok(())
+    }
+}
+
+/// The rows of x, which the router's logits have as well.
+pub(super) fn tokens(
+    x: &Tensor<'_>,
+    logits: &Tensor<'_>,
+    hidden: usize,
+    experts: usize,
+) -> Result<usize, OperatorError> {
+    let tokens = rows(x, &SPARSE_MOE, X, "hidden", hidden)?;
+    match logits.shape() {
+        [outer @ .., last] if *last == experts && outer.iter().product::<usize>() == tokens => Ok(tokens),
+        _ => {
+            let expected = format!("[.., experts] with experts = {experts} and {tokens} rows as x");
+            Err(shape_error(&SPARSE_MOE, ROUTER_LOGITS, logits, expected))
+        }
     }
 }

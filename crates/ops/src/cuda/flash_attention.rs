@@ -1,0 +1,133 @@
+//! `FlashAttention` on the device.
+
+use std::ffi::c_void;
+
+use super::ffi::{self, AttentionShape};
+use super::launch::{FloatType, Products, Stream, Workspace, require, rows, size_i32};
+use super::CudaError;
+use crate::cpu::{AttentionSizes, FlashAttentionShape};
+
+const OPERATOR: &str = "FlashAttention";
+
+/// Causal attention with rotary embedding and cache; inputs, outputs and cache are float32.
+#[derive(Clone, Copy, Debug)]
+pub struct FlashAttention {
+    shape: AttentionShape,
+}
+
+/// Inputs and outputs of a run, all in device memory and float32 but for the mask.
+#[derive(Clone, Copy, Debug)]
+pub struct DeviceAttention {
+    /// [batch, queries, heads x head_dim]
+    pub q: *const c_void,
+    /// [batch, sequence, kv_heads x head_dim]
+    pub k: *const c_void,
+    /// [batch, sequence, kv_heads x head_dim]
+    pub v: *const c_void,
+    /// [batch, kv_heads, past_capacity, head_dim]; null where the past lies in the present already
+    pub past_key: *const c_void,
+    /// as `past_key`
+    pub past_value: *const c_void,
+    /// [batch, past + sequence]
+    pub mask: *const i64,
+    /// [batch, queries, heads x head_dim], overwritten
+    pub y: *mut c_void,
+    /// [batch, kv_heads, present_capacity, head_dim]
+    pub present_key: *mut c_void,
+    /// as `present_key`
+    pub present_value: *mut c_void,
+}
+
+impl FlashAttention {
+    /// Attention of the given shape.
+    ///
+    /// # Errors
+    ///
+    /// [`CudaError::Size`] where the kernels are not made for the shape.
+    pub fn new(shape: FlashAttentionShape, products: Products) -> Result<Self, CudaError> {
+        let FlashAttentionShape { heads, kv_heads, head_dim, rope_theta, rounding, scale } = shape;
+        let fits = head_dim.is_multiple_of(2) && (2..=128).contains(&head_dim);
+        require(fits, OPERATOR, "head_dim", head_dim, "an even number up to 128")?;
+        let float = FloatType::Float32.number();
+        let shape = AttentionShape {
+            batch: 0,
+            queries: 0,
+            sequence: 0,
+            past: 0,
+            past_capacity: 0,
+            present_capacity: 0,
+            heads: size_i32(OPERATOR, "num_heads", heads)?,
+            kv_heads: size_i32(OPERATOR, "kv_num_heads", kv_heads)?,
+            head_dim: size_i32(OPERATOR, "head_dim", head_dim)?,
+            io_type: float,
+            cache_type: float,
+            compute_type: float,
+            rotary_rounding: FloatType::of_rounding(rounding).number(),
+            rope_theta: rope_theta as f32,
+            scale,
+            options: products.options(),
+        };
+        Ok(Self { shape })
+    }
+
+    /// Bytes of scratch memory for a run of the given sizes.
+    pub fn workspace(&self, sizes: AttentionSizes) -> usize {
+        let shape = self.of(sizes);
+        // SAFETY: a shape, which is only read.
+        unsafe { ffi::tmoe_flash_attention_workspace(&shape) }
+    }
+
+    /// Launches the work.
+    ///
+    /// # Errors
+    ///
+    /// What the kernels or the CUDA runtime report; nothing waits for the work itself.
+    ///
+    /// # Safety
+    ///
+    /// Everything is memory of the current device, as long as its field says, until the stream has done the work. The past
+    /// overlaps the present nowhere, or is null.
+    pub unsafe fn run(
+        &self,
+        sizes: AttentionSizes,
+        memory: DeviceAttention,
+        workspace: Workspace,
+        stream: Stream,
+    ) -> Result<(), CudaError> {
+        let shape = self.of(sizes);
+        let DeviceAttention { q, k, v, past_key, past_value, mask, y, present_key, present_value } = memory;
+        let Workspace { address, bytes } = workspace;
+        // SAFETY: the caller's.
+        let status = unsafe {
+            ffi::tmoe_flash_attention(
+                &shape,
+                q,
+                k,
+                v,
+                past_key,
+                past_value,
+                mask,
+                y,
+                present_key,
+                present_value,
+                address,
+                bytes,
+                stream.0,
+            )
+        };
+        CudaError::check(OPERATOR, status)
+    }
+
+    fn of(&self, sizes: AttentionSizes) -> AttentionShape {
+        let AttentionSizes { batch, queries, sequence, past, past_capacity, present_capacity } = sizes;
+        AttentionShape {
+            batch: rows(batch),
+            queries: rows(queries),
+            sequence: rows(sequence),
+            past: rows(past),
+            past_capacity: rows(past_capacity),
+            present_capacity: rows(present_capacity),
+            ..self.shape
+        }
+    }
+}
