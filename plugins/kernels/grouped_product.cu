@@ -2,6 +2,8 @@
 //
 // Floors: a sum of rows reads and writes every value once, (rows_each x parts) / output row and one; so does a conversion. Those of
 // the products stand in moe_experts.cu and linear.cu.
+//
+// Compile and run alone: see plugins/tests/grouped_product_test.cu.
 #include "grouped_product.cuh"
 
 #include "common/launch.cuh"

@@ -7,9 +7,7 @@
 // product (common/gemm.cuh); float32 rows are rounded to 16-bit weights' type when the tensor cores' operands are made. A few dozen
 // rows are too few blocks for a large k, which is then divided, and the parts are added up by a second launch.
 //
-// Test: plugins/tests/linear_test.cpp. It compiles on its own with grouped_product*.cu, status.cu and the emulator:
-//   g++ -std=c++17 -O2 -I plugins/kernels -I plugins/tests -I plugins/tests/emulator -x c++ plugins/tests/linear_test.cpp
-//       plugins/kernels/{linear,grouped_product*,status}.cu plugins/tests/support/*.cpp plugins/tests/emulator/emulator/*.cpp
+// Compile and run alone: see plugins/tests/linear_test.cpp.
 #include "common/gemm_few_rows.cuh"
 #include "common/launch.cuh"
 #include "grouped_product.cuh"
@@ -17,7 +15,9 @@
 namespace tmoe {
 namespace {
 
-constexpr int kThreads = 512;
+// Registers for single loads are not left where a block is large.
+template <bool Ragged>
+constexpr int kThreads = Ragged ? 256 : 512;
 
 // Rows whose k may be divided, times its parts; parts have eight steps at least, or another launch would cost more than they save.
 constexpr int kDividedRows = 512;
@@ -33,8 +33,8 @@ struct FewRowsLinear {
 };
 
 template <class T, bool Ragged>
-__global__ void __launch_bounds__(kThreads) multiply_few_rows(const FewRowsLinear linear) {
-    using Few = FewRows<T, kThreads>;
+__global__ void __launch_bounds__(kThreads<Ragged>, 1) multiply_few_rows(const FewRowsLinear linear) {
+    using Few = FewRows<T, kThreads<Ragged>>;
     TMOE_DYNAMIC_SHARED(float, shared);
     const std::int64_t first_column = std::int64_t(blockIdx.x) * kFewColumns;
     const std::int64_t column = first_column + Few::chunk() * Few::kVector;
@@ -44,7 +44,7 @@ __global__ void __launch_bounds__(kThreads) multiply_few_rows(const FewRowsLinea
     };
     const float *const sums = Few::template multiply_rows<Ragged>(linear.rows, weight, linear.output, int(linear.output - column), 0,
                                                                   linear.input, load, shared);
-    for (int i = int(threadIdx.x); i < linear.rows * kFewColumns; i += kThreads) {
+    for (int i = int(threadIdx.x); i < linear.rows * kFewColumns; i += kThreads<Ragged>) {
         const std::int64_t to = first_column + i % kFewColumns;
         if (to >= linear.output) continue;
         const float value[1] = {sums[i] + (linear.bias != nullptr ? linear.bias[to] : 0.0f)};
@@ -55,10 +55,10 @@ __global__ void __launch_bounds__(kThreads) multiply_few_rows(const FewRowsLinea
 tmoe_status launch_few_rows(const FewRowsLinear &linear, std::int32_t weight_type, tmoe_stream stream) {
     return dispatch_type(weight_type, [&](auto tag) {
         using T = typename decltype(tag)::type;
-        const bool ragged = linear.output % kVectorSize<T> != 0;
         const dim3 grid(unsigned((linear.output + std::int64_t(kFewColumns) - 1) / kFewColumns));
-        return launch(ragged ? multiply_few_rows<T, true> : multiply_few_rows<T, false>, grid, dim3(kThreads),
-                      FewRows<T, kThreads>::kSharedBytes, stream, linear);
+        if (linear.output % kVectorSize<T> != 0)
+            return launch(multiply_few_rows<T, true>, grid, dim3(kThreads<true>), FewRows<T, kThreads<true>>::kSharedBytes, stream, linear);
+        return launch(multiply_few_rows<T, false>, grid, dim3(kThreads<false>), FewRows<T, kThreads<false>>::kSharedBytes, stream, linear);
     });
 }
 

@@ -18,9 +18,7 @@
 //      the bytes for digits that the products have lost already. Where few tiles make it worth while to divide ffn, the parts'
 //      rows are float32, and this is where they are added up.
 //
-// Test: plugins/tests/moe_experts_test.cpp. It compiles on its own with the emulator:
-//   g++ -std=c++17 -O2 -I plugins/kernels -I plugins/tests -I plugins/tests/emulator -x c++ plugins/tests/moe_experts_test.cpp
-//       plugins/kernels/{moe_*,grouped_product*,status}.cu plugins/tests/support/*.cpp plugins/tests/emulator/emulator/*.cpp
+// Compile and run alone: see plugins/tests/moe_experts_test.cpp.
 #include "common/launch.cuh"
 #include "grouped_product.cuh"
 #include "moe_experts_few_tokens.cuh"

@@ -9,7 +9,7 @@
 //
 // What lies between the launches is float32. A row is a token of one expert; rows are sorted by expert, then by token.
 //
-// Test: plugins/tests/moe_experts_test.cpp, compiled as moe_experts.cu says.
+// Compile and run alone: see plugins/tests/moe_experts_test.cpp.
 #include "moe_experts_few_tokens.cuh"
 
 #include "common/gemm_activation.cuh"
@@ -52,7 +52,7 @@ struct Routes {
     int *is_last;
 };
 
-constexpr std::size_t routes_bytes(int experts) { return (std::size_t(experts) * (kFewTokens + 2) + kFewTokens + 4) * 4 / 16 * 16 + 16; }
+__host__ __device__ constexpr std::size_t routes_bytes(int experts) { return (std::size_t(experts) * (kFewTokens + 2) + kFewTokens + 4) * 4 / 16 * 16 + 16; }
 
 __device__ __forceinline__ Routes routes_in(unsigned char *shared, int experts) {
     float *const weights = reinterpret_cast<float *>(shared);
@@ -109,7 +109,7 @@ __device__ void route_all(const FewTokensMoe &moe, int number, const Routes &rou
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads) gate_few_tokens(const FewTokensMoe moe) {
+__global__ void __launch_bounds__(kThreads, 1) gate_few_tokens(const FewTokensMoe moe) {
     using Few = FewRows<T, kThreads>;
     TMOE_DYNAMIC_SHARED(unsigned char, shared);
     if (blockIdx.x == 0 && blockIdx.y == 0)
@@ -165,7 +165,7 @@ __device__ void add_experts(const FewTokensMoe &moe, const Routes &routes, int f
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads) down_few_tokens(const FewTokensMoe moe) {
+__global__ void __launch_bounds__(kThreads, 1) down_few_tokens(const FewTokensMoe moe) {
     using Few = FewRows<T, kThreads>;
     TMOE_DYNAMIC_SHARED(unsigned char, shared);
     const Routes routes = routes_in(shared, moe.experts);

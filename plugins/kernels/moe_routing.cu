@@ -11,8 +11,7 @@
 //
 // Atomics only add integers and set bits, so that results do not depend on any order.
 //
-// Test: plugins/tests/moe_routing_test.cpp, which includes moe_routing_reference.h and nothing of this file:
-//   g++ -std=c++17 -O2 -x c++ -I plugins/tests/emulator moe_routing.cu ../tests/moe_routing_test.cpp ... or ctest -R moe_routing
+// Compile and run alone: see plugins/tests/moe_routing_test.cpp.
 #include "moe_routing.cuh"
 
 #include "common/launch.cuh"

@@ -62,9 +62,8 @@ impl Compiler {
         let partial = folder.join(format!("{stem}-{hash:016x}.{}.partial.o", std::process::id()));
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).arg("-c").arg(source).arg("-o").arg(&partial).stdin(Stdio::null());
-        let output = command
-            .output()
-            .map_err(|error| format!("cannot start {}: {error}", self.program.display()))?;
+        let output =
+            command.output().map_err(|error| format!("cannot start {}: {error}", self.program.display()))?;
         if !output.status.success() {
             let printed = String::from_utf8_lossy(&output.stderr).into_owned()
                 + &String::from_utf8_lossy(&output.stdout);

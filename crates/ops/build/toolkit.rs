@@ -28,8 +28,9 @@ pub(crate) const INSTALLED: &str = "cuda/nvidia/cu13";
 pub(crate) fn find(inside_target: &Path) -> Result<Toolkit, String> {
     if let Some(home) = env::var_os("CUDA_HOME").filter(|home| !home.is_empty()) {
         let home = PathBuf::from(home);
-        return in_home(&home, "CUDA_HOME")
-            .ok_or_else(|| format!("CUDA_HOME is {}, where bin/nvcc or libcudart_static.a is missing", home.display()));
+        return in_home(&home, "CUDA_HOME").ok_or_else(|| {
+            format!("CUDA_HOME is {}, where bin/nvcc or libcudart_static.a is missing", home.display())
+        });
     }
     let path = env::var_os("PATH").unwrap_or_default();
     let on_path = env::split_paths(&path).map(|folder| folder.join("nvcc")).find(|nvcc| nvcc.is_file());
@@ -37,9 +38,8 @@ pub(crate) fn find(inside_target: &Path) -> Result<Toolkit, String> {
         let real = nvcc.canonicalize().ok()?;
         in_home(real.parent()?.parent()?, "PATH")
     });
-    let installed = || {
-        inside_target.ancestors().find_map(|folder| in_home(&folder.join(INSTALLED), "cargo xtask cuda"))
-    };
+    let installed =
+        || inside_target.ancestors().find_map(|folder| in_home(&folder.join(INSTALLED), "cargo xtask cuda"));
     on_path.or_else(installed).ok_or_else(|| {
         "no CUDA compiler was found. `cargo xtask cuda` installs one below the target folder (100 MB); or set CUDA_HOME to the \
          folder of a CUDA toolkit, 12.8 or newer"

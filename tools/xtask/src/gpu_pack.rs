@@ -124,8 +124,7 @@ struct GpuPrograms<'a> {
 
 impl<'a> GpuPrograms<'a> {
     fn new(workspace: &Workspace, toolkit: &'a Toolkit, kernels: &Path) -> Result<Self> {
-        let (tests, headers) =
-            (workspace.root.join("plugins/tests"), workspace.root.join("plugins/kernels"));
+        let (tests, headers) = (workspace.root.join("plugins/tests"), workspace.root.join("plugins/kernels"));
         let mut arguments = toolkit::options(&toolkit::architectures()).map_err(anyhow::Error::msg)?;
         for folder in [&tests, &headers] {
             arguments.extend(["-I".into(), folder.clone().into_os_string()]);
@@ -146,8 +145,7 @@ impl<'a> GpuPrograms<'a> {
     fn build(&self, sources: &[PathBuf], folder: &Path) -> Result<()> {
         println!("      {} programs of plugins/tests for {}", sources.len(), for_people(folder));
         let jobs = cuda_toolkit::jobs();
-        let compiled =
-            self.compiler.objects(sources, &self.objects, jobs).map_err(anyhow::Error::msg)?;
+        let compiled = self.compiler.objects(sources, &self.objects, jobs).map_err(anyhow::Error::msg)?;
         for (source, object) in sources.iter().zip(compiled) {
             let program = folder.join(source.file_stem().unwrap_or_default());
             let mut link = Command::new(&self.toolkit.nvcc);

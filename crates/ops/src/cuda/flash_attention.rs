@@ -2,9 +2,9 @@
 
 use std::ffi::c_void;
 
+use super::CudaError;
 use super::ffi::{self, AttentionShape};
 use super::launch::{FloatType, Products, Stream, Workspace, require, rows, size_i32};
-use super::CudaError;
 use crate::cpu::{AttentionSizes, FlashAttentionShape};
 
 const OPERATOR: &str = "FlashAttention";

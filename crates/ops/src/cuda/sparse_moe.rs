@@ -2,9 +2,9 @@
 
 use std::ffi::c_void;
 
+use super::CudaError;
 use super::ffi::{self, MoeShape};
 use super::launch::{FloatType, Products, Stream, Workspace, require, rows, size_i32};
-use super::CudaError;
 use crate::cpu::{Activation, SparseMoeShape};
 
 const OPERATOR: &str = "SparseMoe";
@@ -119,13 +119,16 @@ mod tests {
 
     #[test]
     fn sizes_that_the_kernels_are_not_made_for_are_named() {
-        let error = |shape| SparseMoe::new(shape, FloatType::Float32, Products::Exact).unwrap_err().to_string();
+        let error =
+            |shape| SparseMoe::new(shape, FloatType::Float32, Products::Exact).unwrap_err().to_string();
         assert_eq!(
             error(SparseMoeShape { hidden: 380, ..SHAPE }),
             "SparseMoe on CUDA: hidden is 380, expected a multiple of 8"
         );
         assert!(error(SparseMoeShape { ffn: 12, ..SHAPE }).contains("ffn is 12"));
-        assert!(error(SparseMoeShape { experts: 257, ..SHAPE }).contains("experts is 257, expected 1 to 256"));
+        assert!(
+            error(SparseMoeShape { experts: 257, ..SHAPE }).contains("experts is 257, expected 1 to 256")
+        );
         assert!(error(SparseMoeShape { ffn: 1 << 31, ..SHAPE }).contains("less than 2^31"));
     }
 }

@@ -50,7 +50,11 @@ impl Kernel for LinearKernel {
 }
 
 /// The rows of x, and the shape of what is computed of it.
-pub(super) fn output(x: &Tensor<'_>, input: usize, output: usize) -> Result<(usize, Vec<usize>), OperatorError> {
+pub(super) fn output(
+    x: &Tensor<'_>,
+    input: usize,
+    output: usize,
+) -> Result<(usize, Vec<usize>), OperatorError> {
     let rows = rows(x, &LINEAR, X, "in", input)?;
     let mut shape = x.shape().to_vec();
     if let Some(last) = shape.last_mut() {
