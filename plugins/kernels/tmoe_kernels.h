@@ -141,7 +141,7 @@ typedef struct tmoe_attention_shape {
  *   k, v            io_type [batch, sequence, kv_heads x head_dim], not rotated
  *   past_key/value  cache_type [batch, kv_heads, past_capacity, head_dim], keys rotated; null or the same pointers as the
  *                   present's: the past already lies there, and the new points are appended in place
- *   attention_mask  int64 [batch, past + sequence], positive at real points; position = running count of real points - 1
+ *   attention_mask  int64 [batch, past + sequence], at most 2^22 points, positive at real points; position = running count of real points - 1
  *   y               io_type [batch, queries, heads x head_dim]; zeros for a query that attends to nothing
  *   present_key/value  cache_type [batch, kv_heads, present_capacity, head_dim]: past + sequence rows are valid after
  */
@@ -161,7 +161,8 @@ typedef struct tmoe_rms_norm_shape {
 } tmoe_rms_norm_shape;
 
 /* sum = x + residual; y = sum / sqrt(mean(sum^2) + epsilon) * weight, in float32.
- * residual may be null (then sum is x, and is not written), weight is float32 [hidden]; all others [rows, hidden]. */
+ * residual may be null (then sum is x, and is not written), weight is float32 [hidden]; all others [rows, hidden]. sum may be x or
+ * residual itself, and y may be x. */
 tmoe_status tmoe_add_rms_norm(const tmoe_rms_norm_shape *shape, const void *x, const void *residual, const float *weight,
                               void *sum, void *y, tmoe_stream stream);
 
