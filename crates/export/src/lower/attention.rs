@@ -8,7 +8,9 @@
 
 use tmoe_model::Config;
 use tmoe_onnx::{AttentionMask, AttentionOptions, F32, GraphBuilder, KvCache, RotaryOptions};
+use tmoe_package::OpSet;
 
+use super::attention_dense::attention_dense;
 use super::attention_plugin::flash_attention;
 use super::linear::{linear, product};
 use super::positions::{PositionTables, Positions, Queries, Rotary, last_of};
@@ -66,7 +68,7 @@ pub(crate) fn attention(
                     ProjectionBlobs::Fused(_) => tables.all,
                     ProjectionBlobs::QueryApart { .. } => tables.last,
                 };
-                standard_attention(g, config, [q, k, v], queries, tables, cache)
+                tabled_attention(g, config, options.op_set, [q, k, v], queries, tables, cache)
             }
             Positions::Mask(mask) => flash_attention(g, config, options.stored, [q, k, v], *mask, cache),
         };
@@ -76,9 +78,10 @@ pub(crate) fn attention(
 }
 
 /// Attention in operators of ai.onnx: the output before its projection, and the cache with this pass appended.
-fn standard_attention(
+fn tabled_attention(
     g: &mut GraphBuilder,
     config: &Config,
+    op_set: OpSet,
     [q, k, v]: [Tensor; 3],
     queries: Queries,
     tables: &PositionTables,
@@ -87,6 +90,20 @@ fn standard_attention(
     let Queries { rotary, bias } = queries;
     let q = rotate(g, "q_rotary", q, rotary, config.heads());
     let k = rotate(g, "k_rotary", k, tables.all.rotary, config.kv_heads());
+    match op_set {
+        OpSet::Dense => attention_dense(g, config, [q, k, v], bias, cache),
+        OpSet::Standard | OpSet::Plugin => attention_standard(g, config, [q, k, v], bias, cache),
+    }
+}
+
+/// Attention as one node of ai.onnx.
+fn attention_standard(
+    g: &mut GraphBuilder,
+    config: &Config,
+    [q, k, v]: [Tensor; 3],
+    bias: Tensor,
+    cache: KvCache<F32>,
+) -> (Tensor, KvCache<F32>) {
     let attended = g.attention(
         q,
         k,

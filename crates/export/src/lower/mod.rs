@@ -12,6 +12,7 @@
 
 mod activation;
 mod attention;
+mod attention_dense;
 mod attention_plugin;
 mod embedding;
 mod experts_dense;
