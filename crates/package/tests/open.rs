@@ -1,53 +1,13 @@
 //! Opening packages that were damaged, and folders that are none.
 
-use std::collections::BTreeMap;
+mod support;
+
 use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tmoe_model::Config;
-use tmoe_package::{
-    CacheType, FileEntry, GraphEntry, Integrity, Manifest, ManifestError, OpSet, Package, PackageError,
-    Positions, Precision, Source, Tool, files, hash_bytes,
-};
-
-/// A package whose files hold arbitrary bytes: opening does not look inside them.
-fn package() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    let contents = [
-        (files::WEIGHTS, vec![7_u8; 1000]),
-        (OpSet::Standard.file(), b"a graph".to_vec()),
-        (files::SELFTEST, b"a self-test".to_vec()),
-    ];
-    let mut entries = BTreeMap::new();
-    for (name, bytes) in contents {
-        fs::write(folder.path().join(name), &bytes).unwrap();
-        entries.insert(name.to_owned(), FileEntry { bytes: bytes.len() as u64, sha256: hash_bytes(&bytes) });
-    }
-    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/gelu-one-head/config.json");
-    let model = Config::from_json_file(golden).unwrap();
-    let manifest = Manifest {
-        schema: Manifest::SCHEMA,
-        tool: Tool { name: "test".to_owned(), version: "0".to_owned() },
-        horizons: model.horizon_lengths().to_vec(),
-        model,
-        precision: Precision::Fp32,
-        positions: Positions::Last,
-        with_loss: false,
-        graphs: vec![GraphEntry {
-            op_set: OpSet::Standard,
-            file: OpSet::Standard.file().to_owned(),
-            opset_imports: BTreeMap::from([(String::new(), 23)]),
-            cache: CacheType::Float32,
-            nodes: 1,
-        }],
-        files: entries,
-        source: Source::new(BTreeMap::new()),
-    };
-    fs::write(folder.path().join(files::MANIFEST), manifest.to_json()).unwrap();
-    folder
-}
+use tmoe_package::{Integrity, Manifest, ManifestError, OpSet, Package, PackageError, files, hash_bytes};
 
 /// Changes the manifest on disk as JSON.
 fn edit_manifest(folder: &Path, edit: impl FnOnce(&mut Value)) {
@@ -74,7 +34,7 @@ fn manifest_refusal(folder: &Path) -> ManifestError {
 
 #[test]
 fn a_whole_package_opens_and_says_what_it_contains() {
-    let folder = package();
+    let folder = support::package();
     let package = Package::open(folder.path()).unwrap();
     assert_eq!(package.manifest().horizons, [12]);
     assert_eq!(package.graph_path(OpSet::Standard).unwrap(), folder.path().join("model.onnx"));
@@ -86,7 +46,7 @@ fn a_whole_package_opens_and_says_what_it_contains() {
 #[test]
 fn a_changed_byte_in_any_file_is_found_by_its_hash() {
     for name in [files::WEIGHTS, "model.onnx", files::SELFTEST] {
-        let folder = package();
+        let folder = support::package();
         let path = folder.path().join(name);
         let mut bytes = fs::read(&path).unwrap();
         bytes[5] ^= 1;
@@ -104,7 +64,7 @@ fn a_changed_byte_in_any_file_is_found_by_its_hash() {
 #[test]
 fn a_truncated_or_longer_file_is_named_with_both_lengths() {
     for length in [0, 999, 1001] {
-        let folder = package();
+        let folder = support::package();
         let path = folder.path().join(files::WEIGHTS);
         fs::write(&path, vec![7_u8; length]).unwrap();
         for integrity in [Integrity::Hashes, Integrity::Lengths] {
@@ -121,7 +81,7 @@ fn a_truncated_or_longer_file_is_named_with_both_lengths() {
 #[test]
 fn a_missing_file_is_named() {
     for name in [files::WEIGHTS, "model.onnx", files::SELFTEST] {
-        let folder = package();
+        let folder = support::package();
         let path = folder.path().join(name);
         fs::remove_file(&path).unwrap();
         assert!(matches!(refusal(folder.path()), PackageError::MissingFile(named) if named == path));
@@ -130,7 +90,7 @@ fn a_missing_file_is_named() {
 
 #[test]
 fn a_folder_in_place_of_a_file_is_refused() {
-    let folder = package();
+    let folder = support::package();
     let path = folder.path().join(files::WEIGHTS);
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
@@ -149,7 +109,7 @@ fn what_is_no_package_is_told_apart_from_what_does_not_exist() {
 
 #[test]
 fn a_newer_schema_asks_for_an_update() {
-    let folder = package();
+    let folder = support::package();
     edit_manifest(folder.path(), |manifest| manifest["schema"] = json!(Manifest::SCHEMA + 1));
     let error = manifest_refusal(folder.path());
     assert!(
@@ -160,7 +120,7 @@ fn a_newer_schema_asks_for_an_update() {
 
 #[test]
 fn a_manifest_that_is_cut_off_or_not_text_is_refused() {
-    let folder = package();
+    let folder = support::package();
     let path = folder.path().join(files::MANIFEST);
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
@@ -172,7 +132,7 @@ fn a_manifest_that_is_cut_off_or_not_text_is_refused() {
 #[test]
 fn a_manifest_cannot_name_files_outside_the_package() {
     for name in ["../secret", "/etc/passwd", "a/../../secret", "", "."] {
-        let folder = package();
+        let folder = support::package();
         edit_manifest(folder.path(), |manifest| {
             let entry = manifest["files"][files::WEIGHTS].clone();
             manifest["files"][name] = entry;
@@ -187,7 +147,7 @@ fn a_manifest_cannot_name_files_outside_the_package() {
 #[test]
 fn a_graph_must_be_among_the_files_whose_hashes_are_listed() {
     for file in ["other.onnx", "../model.onnx", "/etc/passwd"] {
-        let folder = package();
+        let folder = support::package();
         edit_manifest(folder.path(), |manifest| manifest["graphs"][0]["file"] = json!(file));
         let error = manifest_refusal(folder.path());
         assert!(matches!(error, ManifestError::UnlistedGraph { graph: OpSet::Standard, .. }), "{error}");
@@ -196,14 +156,14 @@ fn a_graph_must_be_among_the_files_whose_hashes_are_listed() {
 
 #[test]
 fn horizons_that_contradict_the_model_are_refused() {
-    let folder = package();
+    let folder = support::package();
     edit_manifest(folder.path(), |manifest| manifest["horizons"] = json!([1, 12]));
     assert!(matches!(manifest_refusal(folder.path()), ManifestError::Horizons { .. }));
 }
 
 #[test]
 fn a_model_configuration_that_breaks_its_rules_is_refused() {
-    let folder = package();
+    let folder = support::package();
     edit_manifest(folder.path(), |manifest| manifest["model"]["num_attention_heads"] = json!(7));
     assert!(matches!(manifest_refusal(folder.path()), ManifestError::Malformed(_)));
 }

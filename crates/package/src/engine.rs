@@ -1,0 +1,341 @@
+//! `engine.json`: what an engine in a package was built from, and where it runs.
+//!
+//! ```text
+//! <package>/engines/<flavour>-<version>-sm<architecture>/
+//!   engine.json      this manifest
+//!   model.engine     one engine with a profile for prefill and one for decode
+//!   timing.cache     what its build measured, for the next build
+//! ```
+//!
+//! A package may gain and lose engines after it was written: `manifest.json` does not list them. Instead each of them
+//! says of which package it is.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tmoe_model::header::one_line;
+
+use crate::files;
+use crate::hash::{Sha256Hex, hash_file};
+use crate::manifest::{FileEntry, OpSet, Precision, Tool};
+use crate::package::Package;
+
+/// Which TensorRT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flavour {
+    /// TensorRT 10: data-centre, workstation and Jetson devices.
+    #[serde(rename = "tensorrt")]
+    TensorRt,
+    /// TensorRT-RTX: devices with RTX; engines are finished on the device where they run.
+    #[serde(rename = "tensorrt-rtx")]
+    TensorRtRtx,
+}
+
+impl Flavour {
+    /// The name in manifests, folders and on command lines.
+    pub fn name(self) -> &'static str {
+        match self {
+            Flavour::TensorRt => "tensorrt",
+            Flavour::TensorRtRtx => "tensorrt-rtx",
+        }
+    }
+}
+
+impl fmt::Display for Flavour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The smallest, the usual and the largest value of a dimension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// Smallest.
+    pub min: u32,
+    /// What the engine is tuned for.
+    pub opt: u32,
+    /// Largest.
+    pub max: u32,
+}
+
+impl Span {
+    /// Whether a value lies between the smallest and the largest.
+    pub fn covers(self, value: usize) -> bool {
+        (self.min as usize..=self.max as usize).contains(&value)
+    }
+
+    fn is_ordered(self) -> bool {
+        self.min <= self.opt && self.opt <= self.max
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {}", self.min, self.max)
+    }
+}
+
+/// The shapes that one optimization profile of an engine takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// `prefill` or `decode`.
+    pub name: String,
+    /// Series.
+    pub batch: Span,
+    /// New points.
+    pub sequence: Span,
+    /// Points in the cache.
+    pub past: Span,
+}
+
+impl Profile {
+    /// Whether a pass of this shape fits.
+    pub fn covers(&self, batch: usize, sequence: usize, past: usize) -> bool {
+        self.batch.covers(batch) && self.sequence.covers(sequence) && self.past.covers(past)
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, batch, sequence, past } = self;
+        write!(f, "{name} (batch {batch}, sequence {sequence}, past {past})")
+    }
+}
+
+/// `engine.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineManifest {
+    /// Version of this schema; see [`EngineManifest::SCHEMA`].
+    pub schema: u32,
+    /// Who built it.
+    pub tool: Tool,
+    /// SHA-256 of the package's `manifest.json`, which holds the digest of every other file.
+    pub package: Sha256Hex,
+    /// Which TensorRT it needs.
+    pub flavour: Flavour,
+    /// The version that built it, as `10.16.0` or `1.7.1`.
+    pub version: String,
+    /// The compute capability that it was built for, times ten: 86 for 8.6.
+    pub architecture: u32,
+    /// The graph that it was built from.
+    pub op_set: OpSet,
+    /// How that graph's weights are stored.
+    pub precision: Precision,
+    /// The optimization profiles, in the engine's order.
+    pub profiles: Vec<Profile>,
+    /// The plugin library that it needs, by file name and contents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugins: Option<PluginLibrary>,
+    /// The engine's own file.
+    pub engine: FileEntry,
+}
+
+/// A library of TensorRT plugins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginLibrary {
+    /// Its file's name.
+    pub file: String,
+    /// SHA-256 of its contents.
+    pub sha256: Sha256Hex,
+}
+
+/// Why an engine of a package cannot be used.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// `engine.json` cannot be read.
+    #[error("cannot read {}: {source}; build the engine again: {rebuild}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+        /// The command.
+        rebuild: String,
+    },
+    /// `engine.json` is no such manifest.
+    #[error("{} is not an engine manifest: {reason}; build the engine again: {rebuild}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+        /// The command.
+        rebuild: String,
+    },
+    /// Built from another package.
+    #[error(
+        "{} is stale: it was built from a package whose manifest has the sha256 {expected}, this package's has {found}; build it again: {rebuild}",
+        folder.display()
+    )]
+    OtherPackage {
+        /// The engine's folder.
+        folder: PathBuf,
+        /// Of the package that it was built from.
+        expected: Sha256Hex,
+        /// Of the package that it lies in.
+        found: Sha256Hex,
+        /// The command.
+        rebuild: String,
+    },
+    /// The engine's file was cut short or changed.
+    #[error(
+        "{} was changed: its sha256 is {found}, its manifest says {expected}; build it again: {rebuild}",
+        path.display()
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// As in the manifest.
+        expected: Sha256Hex,
+        /// As on disk.
+        found: Sha256Hex,
+        /// The command.
+        rebuild: String,
+    },
+}
+
+/// An engine in a package.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    folder: PathBuf,
+    manifest: EngineManifest,
+}
+
+impl Engine {
+    /// The folder of an engine in a package.
+    pub fn folder_name(flavour: Flavour, version: &str, architecture: u32) -> String {
+        format!("{flavour}-{version}-sm{architecture}")
+    }
+
+    /// The folders in which a package has engines, in order of their names.
+    ///
+    /// # Errors
+    ///
+    /// What the system says of the folder `engines`; none if there is no such folder.
+    pub fn folders(package: &Package) -> io::Result<Vec<PathBuf>> {
+        let entries = match fs::read_dir(package.path(files::ENGINES)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut folders = Vec::new();
+        for entry in entries {
+            let path = entry?.path();
+            if path.join(files::ENGINE_MANIFEST).is_file() {
+                folders.push(path);
+            }
+        }
+        folders.sort();
+        Ok(folders)
+    }
+
+    /// Reads an engine's manifest, and checks that it was built from this package and that its file is whole.
+    ///
+    /// # Errors
+    ///
+    /// See [`EngineError`]; each names the command that builds the engine again.
+    pub fn open(package: &Package, folder: impl Into<PathBuf>) -> Result<Self, EngineError> {
+        let folder = folder.into();
+        let rebuild = rebuild_command(package.folder(), None);
+        let path = folder.join(files::ENGINE_MANIFEST);
+        let text = fs::read_to_string(&path).map_err(|source| EngineError::Io {
+            path: path.clone(),
+            source,
+            rebuild: rebuild.clone(),
+        })?;
+        let manifest = EngineManifest::from_json(&text).map_err(|reason| EngineError::Malformed {
+            path,
+            reason,
+            rebuild,
+        })?;
+        let rebuild = rebuild_command(package.folder(), Some(&manifest));
+        let digest = |path: PathBuf| match hash_file(&path) {
+            Ok((digest, _)) => Ok(digest),
+            Err(source) => Err(EngineError::Io { path, source, rebuild: rebuild.clone() }),
+        };
+        let found = digest(package.path(files::MANIFEST))?;
+        if found != manifest.package {
+            let expected = manifest.package;
+            return Err(EngineError::OtherPackage { folder, expected, found, rebuild });
+        }
+        let path = folder.join(files::ENGINE);
+        let found = digest(path.clone())?;
+        if found != manifest.engine.sha256 {
+            return Err(EngineError::Changed { path, expected: manifest.engine.sha256, found, rebuild });
+        }
+        Ok(Self { folder, manifest })
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The engine's file.
+    pub fn path(&self) -> PathBuf {
+        self.folder.join(files::ENGINE)
+    }
+
+    /// What it needs, and what it takes.
+    pub fn manifest(&self) -> &EngineManifest {
+        &self.manifest
+    }
+}
+
+/// The command that builds an engine again.
+fn rebuild_command(package: &Path, manifest: Option<&EngineManifest>) -> String {
+    let mut command = format!("tmoe-export engine {}", package.display());
+    if let Some(manifest) = manifest {
+        command += &format!(
+            " --flavour {} --architecture {} --graph {}",
+            manifest.flavour, manifest.architecture, manifest.op_set
+        );
+    }
+    command
+}
+
+impl EngineManifest {
+    /// The schema version that this crate writes, and the newest it reads.
+    pub const SCHEMA: u32 = 1;
+
+    /// Reads and checks the text of a manifest; otherwise, what is wrong with it, in one line.
+    pub fn from_json(text: &str) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct SchemaOnly {
+            schema: u64,
+        }
+        let malformed = |error: serde_json::Error| one_line(&error);
+        let SchemaOnly { schema } = serde_json::from_str(text).map_err(malformed)?;
+        if schema > u64::from(Self::SCHEMA) {
+            let newest = Self::SCHEMA;
+            return Err(format!("it has schema {schema}, this version of tmoe reads up to {newest}"));
+        }
+        let manifest: Self = serde_json::from_str(text).map_err(malformed)?;
+        if manifest.profiles.is_empty() {
+            return Err("it lists no profile".to_owned());
+        }
+        for profile in &manifest.profiles {
+            let Profile { name, batch, sequence, past } = profile;
+            if let Some(span) = [batch, sequence, past].into_iter().find(|span| !span.is_ordered()) {
+                let Span { min, opt, max } = span;
+                return Err(format!(
+                    "profile {name:?} goes from {min} over {opt} to {max}, which is not in order"
+                ));
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// The text of the manifest, indented, with a final newline.
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self)
+            .unwrap_or_else(|error| unreachable!("an engine manifest has only string keys: {error}"));
+        text.push('\n');
+        text
+    }
+}
