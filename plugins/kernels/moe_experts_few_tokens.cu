@@ -29,12 +29,13 @@ constexpr int kMostParts = 8;
 constexpr int kRowsOfParts = 256;
 
 struct FewTokensMoe {
-    std::int32_t tokens, hidden, ffn, experts, top_k, activation, io_type;
+    std::int32_t tokens, hidden, ffn, experts, top_k, scoring, activation, io_type;
     bool normalize;
     std::int32_t parts, part_k;    // of ffn
     const void *x;
     const float *logits;
     const void *gate_up, *down;
+    const void *addend;            // [tokens, hidden], or null
     void *y;
     float *inner;                  // [rows, ffn]
     float *outputs;                // [parts, tokens x top_k, hidden], weighted
@@ -71,7 +72,7 @@ __device__ void route_all(const FewTokensMoe &moe, int number, const Routes &rou
     for (int first = warp_id() * at_once; first < moe.tokens; first += kThreads / kWarpSize * at_once) {
         const int token = first + lane_id() / lanes;
         const float *logits = token < moe.tokens ? moe.logits + token * moe.experts : nullptr;
-        choose_experts(logits, moe.experts, moe.top_k, moe.normalize, lanes,
+        choose_experts(logits, moe.experts, moe.top_k, moe.scoring, moe.normalize, lanes,
                        [&](int, int expert, float weight) { routes.weights[token * moe.experts + expert] = weight; });
     }
     __syncthreads();
@@ -140,7 +141,7 @@ __global__ void __launch_bounds__(kThreads, 1) gate_few_tokens(const FewTokensMo
     }
 }
 
-// The sums over a block's columns, by the block that comes last.
+// The addend and the sums over a block's columns, by the block that comes last.
 __device__ void add_experts(const FewTokensMoe &moe, const Routes &routes, int first_column) {
     const std::int64_t part_stride = std::int64_t(moe.tokens) * moe.top_k * moe.hidden;
     for (int i = int(threadIdx.x); i < moe.tokens * kFewColumns; i += kThreads) {
@@ -159,8 +160,11 @@ __device__ void add_experts(const FewTokensMoe &moe, const Routes &routes, int f
 #pragma unroll
             for (int part = 0; part < kMostParts; ++part) total += parts[part];
         }
-        const float value[1] = {total};
-        store_floats_of(moe.io_type, moe.y, std::int64_t(token) * moe.hidden + column, value);
+        const std::int64_t at = std::int64_t(token) * moe.hidden + column;
+        float value[1] = {0.0f};
+        if (moe.addend != nullptr) load_floats_of(moe.io_type, moe.addend, at, value);
+        value[0] += total;
+        store_floats_of(moe.io_type, moe.y, at, value);
     }
 }
 
@@ -234,7 +238,7 @@ std::size_t few_tokens_workspace(const tmoe_moe_shape &shape) {
 }
 
 tmoe_status few_tokens_moe(const tmoe_moe_shape &shape, const void *x, const float *router_logits, const void *gate_up,
-                           const void *down, void *y, void *workspace, const Device &device, tmoe_stream stream) {
+                           const void *down, const void *addend, void *y, void *workspace, const Device &device, tmoe_stream stream) {
     const Sizes sizes = workspace_of(shape);
     char *const scratch = static_cast<char *>(workspace);
     FewTokensMoe moe{};
@@ -243,6 +247,7 @@ tmoe_status few_tokens_moe(const tmoe_moe_shape &shape, const void *x, const flo
     moe.ffn = shape.ffn;
     moe.experts = shape.experts;
     moe.top_k = shape.top_k;
+    moe.scoring = shape.scoring;
     moe.activation = shape.activation;
     moe.io_type = shape.io_type;
     moe.normalize = shape.normalize_top_k != 0;
@@ -250,6 +255,7 @@ tmoe_status few_tokens_moe(const tmoe_moe_shape &shape, const void *x, const flo
     moe.logits = router_logits;
     moe.gate_up = gate_up;
     moe.down = down;
+    moe.addend = addend;
     moe.y = y;
     moe.inner = reinterpret_cast<float *>(scratch);
     moe.outputs = reinterpret_cast<float *>(scratch + sizes.inner);

@@ -1,4 +1,4 @@
-// Which tokens go to which experts: softmax, top-k, and the rows sorted by expert, then by token.
+// Which tokens go to which experts: their weights, top-k, and the rows sorted by expert, then by token.
 //
 // Floors, for T tokens, E experts and top-k of them: 4 T E bytes are read and about 20 T k are written, 8 T k of them read again
 // (the slots' experts and weights lie in global memory between the two passes): 2 MB at T = 16384, E = 8, k = 2, which is a
@@ -26,7 +26,7 @@ constexpr int kTokensOfABlock = 256;
 constexpr int kMaxBlocks = 128;
 
 struct Routing {
-    std::int32_t tokens, experts, top_k;
+    std::int32_t tokens, experts, top_k, scoring;
     bool normalize;
     const float *logits;
     std::int32_t *expert_offsets, *row_token, *slot_row;
@@ -75,10 +75,11 @@ __device__ void choose(const Routing &routing, Range range) {
         const int token = first + lane_id() / lanes;
         const float *logits = token < range.end ? routing.logits + std::int64_t(token) * routing.experts : nullptr;
         const std::int32_t slot = token * routing.top_k;
-        choose_experts(logits, routing.experts, routing.top_k, routing.normalize, lanes, [&](int rank, int expert, float weight) {
-            routing.slot_row[slot + rank] = weight == 0.0f ? -1 : expert;
-            routing.slot_weight[slot + rank] = weight;
-        });
+        choose_experts(logits, routing.experts, routing.top_k, routing.scoring, routing.normalize, lanes,
+                       [&](int rank, int expert, float weight) {
+                           routing.slot_row[slot + rank] = weight == 0.0f ? -1 : expert;
+                           routing.slot_weight[slot + rank] = weight;
+                       });
     }
 }
 
@@ -133,10 +134,13 @@ __device__ void add_lower_warps(int experts, const Counts &counts) {
     }
 }
 
-__device__ void clear_row(const RoutingErrands &errands, int token) {
-    char *const row = static_cast<char *>(errands.unused_rows) + token * errands.unused_row_bytes;
-    for (std::int64_t i = lane_id() * 16; i < errands.unused_row_bytes; i += kWarpSize * 16)
-        *reinterpret_cast<uint4 *>(row + i) = make_uint4(0, 0, 0, 0);
+__device__ void overwrite_unused_row(const RoutingErrands &errands, int token) {
+    const std::int64_t first = token * errands.unused_row_bytes;
+    for (std::int64_t i = first + lane_id() * 16; i < first + errands.unused_row_bytes; i += kWarpSize * 16) {
+        uint4 value = make_uint4(0, 0, 0, 0);
+        if (errands.unused_from != nullptr) value = *reinterpret_cast<const uint4 *>(static_cast<const char *>(errands.unused_from) + i);
+        *reinterpret_cast<uint4 *>(static_cast<char *>(errands.unused_rows) + i) = value;
+    }
 }
 
 __device__ void place(const Routing &routing, Range block, const Counts &counts) {
@@ -170,7 +174,7 @@ __device__ void place(const Routing &routing, Range block, const Counts &counts)
         __syncwarp();
         if (routing.errands.unused_rows != nullptr)
             for (unsigned unused = warp_ballot(!used); unused != 0; unused &= unused - 1)
-                clear_row(routing.errands, first + __ffs(int(unused)) - 1);
+                overwrite_unused_row(routing.errands, first + __ffs(int(unused)) - 1);
     }
 }
 
@@ -231,7 +235,8 @@ __global__ void __launch_bounds__(kThreads) place_rows(const Routing routing) {
 }
 
 bool is_valid(const tmoe_routing_shape &shape) {
-    return shape.tokens >= 0 && shape.experts >= 1 && shape.experts <= kMaxExperts && shape.top_k >= 1 && shape.top_k <= shape.experts;
+    return shape.tokens >= 0 && shape.experts >= 1 && shape.experts <= kMaxExperts && shape.top_k >= 1 && shape.top_k <= shape.experts &&
+           is_scoring(shape.scoring);
 }
 
 // Slots are counted in int32, and the last warp looks a few tokens further.
@@ -253,6 +258,7 @@ tmoe_status route(const tmoe_routing_shape &shape, const float *router_logits, s
     routing.tokens = tokens;
     routing.experts = shape.experts;
     routing.top_k = shape.top_k;
+    routing.scoring = shape.scoring;
     routing.normalize = shape.normalize_top_k != 0;
     routing.logits = router_logits;
     routing.expert_offsets = expert_offsets;

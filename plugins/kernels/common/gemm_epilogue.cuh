@@ -9,6 +9,7 @@
 #include "gemm_activation.cuh"
 #include "gemm_groups.cuh"
 #include "gemm_loader.cuh"
+#include "gemm_types.cuh"
 #include "numeric.cuh"
 #include "warp.cuh"
 
@@ -20,15 +21,18 @@ struct RowTarget {
     float weight;
 };
 
-// The softmax over one logit: all or nothing, NaN for NaN.
-__device__ __forceinline__ float weight_of_one(float logit) { return logit == -INFINITY ? 0.0f : logit != logit ? logit : 1.0f; }
+// The softmax over one logit is all or nothing, NaN for NaN.
+__device__ __forceinline__ float weight_of_one(std::int32_t scoring, float logit) {
+    if (scoring == TMOE_SIGMOID) return sigmoid(logit);
+    return logit == -INFINITY ? 0.0f : logit != logit ? logit : 1.0f;
+}
 
 __device__ __forceinline__ RowTarget row_target(const GroupedProduct &product, const RowTile &rows, std::int64_t row) {
     if (row >= rows.end) return {-1, 0.0f};
     const std::int64_t to = product.output_rows != nullptr ? product.output_rows[row] : row;
     float weight = 1.0f;
     if (product.row_weights != nullptr) weight = product.row_weights[row];
-    if (product.row_logits != nullptr) weight = weight_of_one(product.row_logits[row]);
+    if (product.row_logits != nullptr) weight = weight_of_one(product.row_scoring, product.row_logits[row]);
     return {to * product.columns, weight};
 }
 
@@ -57,10 +61,16 @@ __device__ __forceinline__ void store_tile(const GroupedProduct &product, const 
             sums.pairs(slab, row, pair);
         }
     };
-    // A weight of zero is zero, whatever the row holds.
-    const auto weighted = [](float weight, float value) {
-        if constexpr (Gated) return value;
-        return weight == 0.0f ? 0.0f : weight * value;
+    // Two neighbouring sums, weighted, plus the addend. A weight of zero is zero, whatever the row holds.
+    const auto finish = [&](const RowTarget &target, std::int64_t at, float (&values)[2]) {
+        if constexpr (!Gated) {
+            for (float &value : values) value = target.weight == 0.0f ? 0.0f : target.weight * value;
+            if (product.addend != nullptr && target.element >= 0 && at < product.columns) {
+                float added[2];
+                load_floats_of(product.output_type, product.addend, target.element + at, added);
+                for (int i = 0; i < 2; ++i) values[i] += added[i];
+            }
+        }
     };
 
 #pragma unroll
@@ -75,31 +85,31 @@ __device__ __forceinline__ void store_tile(const GroupedProduct &product, const 
                     const std::int64_t at = first_column + column;
                     if (target.element < 0 || at >= product.columns) return;
                     float *const to = output + target.element + at;
-                    first = weighted(target.weight, first);
-                    second = weighted(target.weight, second);
+                    float values[2] = {first, second};
+                    finish(target, at, values);
                     if (whole) {
-                        store_vector(to, Vector<float, 2>{{first, second}});
+                        store_floats(to, values);
                     } else {
-                        to[0] = first;
-                        if (at + 1 < product.columns) to[1] = second;
+                        to[0] = values[0];
+                        if (at + 1 < product.columns) to[1] = values[1];
                     }
                 });
             continue;
         }
         struct OwnRow {
             int row;
-            float weight;
+            RowTarget target;
         };
         each_pair(
             slab,
             [&](int r) {
-                return OwnRow{r, Gated ? 1.0f : row_target(product, rows, slab_row + r).weight};
+                return OwnRow{r, Gated ? RowTarget{} : row_target(product, rows, slab_row + r)};
             },
             [&](const OwnRow &own, int column, float first, float second) {
-                first = weighted(own.weight, first);
-                second = weighted(own.weight, second);
-                words[own.row * kStride + column / 2] =
-                    product.output_type == TMOE_FLOAT16 ? pack_floats<float16>(first, second) : pack_floats<bfloat16>(first, second);
+                float values[2] = {first, second};
+                finish(own.target, first_column + column, values);
+                words[own.row * kStride + column / 2] = product.output_type == TMOE_FLOAT16 ? pack_floats<float16>(values[0], values[1])
+                                                                                            : pack_floats<bfloat16>(values[0], values[1]);
             });
         __syncwarp();
         std::uint16_t *const output = static_cast<std::uint16_t *>(product.output) + part;

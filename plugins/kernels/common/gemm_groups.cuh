@@ -32,7 +32,9 @@ struct GroupedProduct {
     std::int32_t output_type;
     const std::int32_t *output_rows;   // [rows]: which row of the output; null: row r
     const float *row_weights;          // [rows], or null: what rows are multiplied by
-    const float *row_logits;           // [rows], or null: rows are multiplied by the softmax over this one logit
+    const float *row_logits;           // [rows], or null: rows are multiplied by the weight that this one logit gives
+    std::int32_t row_scoring;          // what it gives
+    const void *addend;                // as the output, or null: added to it; plain only, columns a multiple of 8, k in one part
 
     std::int32_t column_tiles;         // set when launched
     std::int32_t split_k;              // k of one of gridDim.y parts, whose sums are separate outputs
