@@ -15,9 +15,9 @@
 //      act(gate) * up, rounded to the weights' type, is all that is written
 //   3. down: rows times their weights. With one expert for each token rows go to y, plus the addend; nothing else is written to
 //      them
-//   4. otherwise a sum over each token's rows, in the order of its slots, and of the addend. Rows have the weights' type: float32 would move twice
-//      the bytes for digits that the products have lost already. Where few tiles make it worth while to divide ffn, the parts'
-//      rows are float32, and this is where they are added up.
+//   4. otherwise a sum over each token's rows, in the order of its slots, plus the addend. Rows have the weights' type: float32
+//      would move twice the bytes for digits that the products have lost already. Where few tiles make it worth while to divide
+//      ffn, the parts' rows are float32, and this is where they are added up.
 //
 // Compile and run alone: see plugins/tests/moe_experts_test.cpp.
 #include "common/launch.cuh"
@@ -140,6 +140,7 @@ tmoe_status many_tokens_moe(const tmoe_moe_shape &shape, const void *x, const fl
     second.row_weights = buffers.row_weight;
     second.row_logits = routes ? nullptr : router_logits;
     second.row_scoring = shape.scoring;
+    second.normalize_row = shape.normalize_top_k != 0;
     types.gated = false;
     ProductPlan second_plan;
     if (const tmoe_status status = plan_product(second, types, device, most_parts(shape), kLeastSteps, &second_plan)) return status;

@@ -21,10 +21,12 @@ struct RowTarget {
     float weight;
 };
 
-// The softmax over one logit is all or nothing, NaN for NaN.
-__device__ __forceinline__ float weight_of_one(std::int32_t scoring, float logit) {
-    if (scoring == TMOE_SIGMOID) return sigmoid(logit);
-    return logit == -INFINITY ? 0.0f : logit != logit ? logit : 1.0f;
+// The softmax over one logit is all or nothing, NaN for NaN; so is a sigmoid that is normalised.
+__device__ __forceinline__ float weight_of_one(const GroupedProduct &product, float logit) {
+    const auto all_or_nothing = [](bool nothing, float value) { return nothing ? 0.0f : value != value ? value : 1.0f; };
+    if (product.row_scoring == TMOE_SOFTMAX) return all_or_nothing(logit == -INFINITY, logit);
+    const float weight = sigmoid(logit);
+    return product.normalize_row ? all_or_nothing(weight == 0.0f, weight) : weight;
 }
 
 __device__ __forceinline__ RowTarget row_target(const GroupedProduct &product, const RowTile &rows, std::int64_t row) {
@@ -32,7 +34,7 @@ __device__ __forceinline__ RowTarget row_target(const GroupedProduct &product, c
     const std::int64_t to = product.output_rows != nullptr ? product.output_rows[row] : row;
     float weight = 1.0f;
     if (product.row_weights != nullptr) weight = product.row_weights[row];
-    if (product.row_logits != nullptr) weight = weight_of_one(product.row_scoring, product.row_logits[row]);
+    if (product.row_logits != nullptr) weight = weight_of_one(product, product.row_logits[row]);
     return {to * product.columns, weight};
 }
 

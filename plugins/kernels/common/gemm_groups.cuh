@@ -33,7 +33,8 @@ struct GroupedProduct {
     const std::int32_t *output_rows;   // [rows]: which row of the output; null: row r
     const float *row_weights;          // [rows], or null: what rows are multiplied by
     const float *row_logits;           // [rows], or null: rows are multiplied by the weight that this one logit gives
-    std::int32_t row_scoring;          // what it gives
+    std::int32_t row_scoring;          // tmoe_scoring of it
+    bool normalize_row;                // that weight is divided by itself, unless it is zero
     const void *addend;                // as the output, or null: added to it; plain only, columns a multiple of 8, k in one part
 
     std::int32_t column_tiles;         // set when launched
