@@ -21,6 +21,7 @@
 //
 // Compile and run alone: see plugins/tests/moe_experts_test.cpp.
 #include "common/launch.cuh"
+#include "common/workspace.cuh"
 #include "grouped_product.cuh"
 #include "moe_experts_few_tokens.cuh"
 #include "moe_routing.cuh"
@@ -33,43 +34,23 @@ constexpr int kRowsOfParts = 2048;
 constexpr int kMostParts = 8;
 constexpr int kLeastSteps = 4;
 
-bool is_valid(const tmoe_moe_shape &shape) {
-    return shape.tokens >= 0 && shape.hidden > 0 && shape.hidden % 8 == 0 && shape.ffn > 0 && shape.ffn % 8 == 0 && shape.experts >= 1 &&
-           shape.experts <= kMaxExperts && shape.top_k >= 1 && shape.top_k <= shape.experts && shape.activation >= TMOE_SILU &&
-           shape.activation <= TMOE_RELU && is_scoring(shape.scoring) && is_type(shape.io_type) && is_type(shape.weight_type) &&
-           (shape.options & ~TMOE_ALLOW_TF32) == 0;
-}
-
-// Rows, and the columns of gate and up, are counted in int32.
-bool is_supported(const tmoe_moe_shape &shape) {
-    return shape.tokens <= INT32_MAX / shape.top_k - 2 * kWarpSize && shape.ffn <= INT32_MAX / 2;
-}
-
 tmoe_routing_shape routing_of(const tmoe_moe_shape &shape) {
     return {shape.tokens, shape.experts, shape.top_k, shape.normalize_top_k, shape.scoring};
 }
+
+bool is_valid(const tmoe_moe_shape &shape) {
+    return is_valid_routing(routing_of(shape)) && shape.hidden > 0 && shape.hidden % 8 == 0 && shape.ffn > 0 && shape.ffn % 8 == 0 &&
+           shape.activation >= TMOE_SILU && shape.activation <= TMOE_RELU && is_type(shape.io_type) && is_type(shape.weight_type) &&
+           (shape.options & ~TMOE_ALLOW_TF32) == 0;
+}
+
+// The columns of gate and up are counted in int32.
+bool is_supported(const tmoe_moe_shape &shape) { return is_supported_routing(routing_of(shape)) && shape.ffn <= INT32_MAX / 2; }
 
 int most_parts(const tmoe_moe_shape &shape) {
     const std::int64_t rows = shape.tokens * shape.top_k, parts = rows > 0 ? kRowsOfParts / rows : 1;
     return int(parts < 1 ? 1 : parts > kMostParts ? kMostParts : parts);
 }
-
-// Deals out the workspace; from null it only counts.
-class Workspace {
-public:
-    explicit Workspace(void *memory) : memory_(static_cast<char *>(memory)) {}
-    template <class T>
-    T *take(std::size_t count) {
-        T *const taken = memory_ != nullptr ? reinterpret_cast<T *>(memory_ + used_) : nullptr;
-        used_ += (count * sizeof(T) + 255) / 256 * 256;
-        return taken;
-    }
-    std::size_t used() const { return used_; }
-
-private:
-    char *memory_;
-    std::size_t used_ = 0;
-};
 
 struct Buffers {
     std::int32_t *expert_offsets, *row_token, *slot_row;

@@ -15,6 +15,7 @@
 #include "common/gemm_activation.cuh"
 #include "common/gemm_few_rows.cuh"
 #include "common/launch.cuh"
+#include "common/workspace.cuh"
 #include "moe_routing.cuh"
 
 namespace tmoe {
@@ -218,29 +219,30 @@ int most_parts(const tmoe_moe_shape &shape) {
     return int(parts < 1 ? 1 : parts > kMostParts ? kMostParts : parts);
 }
 
-std::size_t aligned(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
-
-struct Sizes {
-    std::size_t inner, outputs, arrived;
+struct Buffers {
+    float *inner, *outputs;
+    int *arrived;
+    std::size_t bytes;
 };
 
-Sizes workspace_of(const tmoe_moe_shape &shape) {
+Buffers buffers_in(void *workspace, const tmoe_moe_shape &shape) {
+    Workspace memory(workspace);
     const std::size_t rows = std::size_t(shape.tokens) * shape.top_k;
-    return {aligned(rows * shape.ffn * 4), aligned(most_parts(shape) * rows * shape.hidden * 4),
-            aligned((shape.hidden / kFewColumns + std::size_t(1)) * 4)};
+    Buffers buffers{};
+    buffers.inner = memory.take<float>(rows * shape.ffn);
+    buffers.outputs = memory.take<float>(most_parts(shape) * rows * shape.hidden);
+    buffers.arrived = memory.take<int>(shape.hidden / kFewColumns + std::size_t(1));
+    buffers.bytes = memory.used();
+    return buffers;
 }
 
 }  // namespace
 
-std::size_t few_tokens_workspace(const tmoe_moe_shape &shape) {
-    const Sizes sizes = workspace_of(shape);
-    return sizes.inner + sizes.outputs + sizes.arrived;
-}
+std::size_t few_tokens_workspace(const tmoe_moe_shape &shape) { return buffers_in(nullptr, shape).bytes; }
 
 tmoe_status few_tokens_moe(const tmoe_moe_shape &shape, const void *x, const float *router_logits, const void *gate_up,
                            const void *down, const void *addend, void *y, void *workspace, const Device &device, tmoe_stream stream) {
-    const Sizes sizes = workspace_of(shape);
-    char *const scratch = static_cast<char *>(workspace);
+    const Buffers buffers = buffers_in(workspace, shape);
     FewTokensMoe moe{};
     moe.tokens = std::int32_t(shape.tokens);
     moe.hidden = shape.hidden;
@@ -257,9 +259,9 @@ tmoe_status few_tokens_moe(const tmoe_moe_shape &shape, const void *x, const flo
     moe.down = down;
     moe.addend = addend;
     moe.y = y;
-    moe.inner = reinterpret_cast<float *>(scratch);
-    moe.outputs = reinterpret_cast<float *>(scratch + sizes.inner);
-    moe.arrived = reinterpret_cast<int *>(scratch + sizes.inner + sizes.outputs);
+    moe.inner = buffers.inner;
+    moe.outputs = buffers.outputs;
+    moe.arrived = buffers.arrived;
     return dispatch_type(shape.weight_type, [&](auto tag) {
         using T = typename decltype(tag)::type;
         using Few = FewRows<T, kThreads>;

@@ -15,6 +15,7 @@
 #include "moe_routing.cuh"
 
 #include "common/launch.cuh"
+#include "common/workspace.cuh"
 
 namespace tmoe {
 namespace {
@@ -234,17 +235,20 @@ __global__ void __launch_bounds__(kThreads) place_rows(const Routing routing) {
     place(routing, range, counts);
 }
 
-bool is_valid(const tmoe_routing_shape &shape) {
-    return shape.tokens >= 0 && shape.experts >= 1 && shape.experts <= kMaxExperts && shape.top_k >= 1 && shape.top_k <= shape.experts &&
-           is_scoring(shape.scoring);
+struct Scratch {
+    float *slot_weight;
+    std::int32_t *block_counts;
+    std::size_t bytes;
+};
+
+Scratch scratch_in(void *workspace, const tmoe_routing_shape &shape) {
+    Workspace memory(workspace);
+    Scratch scratch{};
+    scratch.slot_weight = memory.take<float>(std::size_t(shape.tokens) * shape.top_k);
+    scratch.block_counts = memory.take<std::int32_t>(std::size_t(kMaxBlocks) * shape.experts);
+    scratch.bytes = memory.used();
+    return scratch;
 }
-
-// Slots are counted in int32, and the last warp looks a few tokens further.
-bool is_supported(const tmoe_routing_shape &shape) { return shape.tokens <= INT32_MAX / shape.top_k - 2 * kWarpSize; }
-
-std::size_t aligned(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
-
-std::size_t slot_weight_bytes(const tmoe_routing_shape &shape) { return aligned(std::size_t(shape.tokens) * shape.top_k * 4); }
 
 }  // namespace
 
@@ -253,7 +257,7 @@ tmoe_status route(const tmoe_routing_shape &shape, const float *router_logits, s
     Device device;
     if (const cudaError_t error = current_device(&device)) return error;
     const std::int32_t tokens = std::int32_t(shape.tokens);
-    char *const scratch = static_cast<char *>(workspace);
+    const Scratch scratch = scratch_in(workspace, shape);
     Routing routing{};
     routing.tokens = tokens;
     routing.experts = shape.experts;
@@ -265,8 +269,8 @@ tmoe_status route(const tmoe_routing_shape &shape, const float *router_logits, s
     routing.row_token = row_token;
     routing.row_weight = row_weight;
     routing.slot_row = slot_row;
-    routing.slot_weight = reinterpret_cast<float *>(scratch);
-    routing.block_counts = reinterpret_cast<std::int32_t *>(scratch + slot_weight_bytes(shape));
+    routing.slot_weight = scratch.slot_weight;
+    routing.block_counts = scratch.block_counts;
     routing.errands = errands;
 
     const int converting = conversion_blocks(errands.conversion.count, kThreads, device.multiprocessors);
@@ -288,15 +292,15 @@ tmoe_status route(const tmoe_routing_shape &shape, const float *router_logits, s
 using namespace tmoe;
 
 extern "C" size_t tmoe_moe_routing_workspace(const tmoe_routing_shape *shape) {
-    if (shape == nullptr || !is_valid(*shape) || !is_supported(*shape)) return 0;
-    return slot_weight_bytes(*shape) + aligned(std::size_t(kMaxBlocks) * shape->experts * 4);
+    if (shape == nullptr || !is_valid_routing(*shape) || !is_supported_routing(*shape)) return 0;
+    return scratch_in(nullptr, *shape).bytes;
 }
 
 extern "C" tmoe_status tmoe_moe_routing(const tmoe_routing_shape *shape, const float *router_logits, int32_t *expert_offsets,
                                         int32_t *row_token, float *row_weight, int32_t *slot_row, void *workspace,
                                         size_t workspace_bytes, tmoe_stream stream) {
-    if (shape == nullptr || !is_valid(*shape)) return TMOE_INVALID_ARGUMENT;
-    if (!is_supported(*shape)) return TMOE_UNSUPPORTED;
+    if (shape == nullptr || !is_valid_routing(*shape)) return TMOE_INVALID_ARGUMENT;
+    if (!is_supported_routing(*shape)) return TMOE_UNSUPPORTED;
     if (shape->tokens == 0) return TMOE_OK;
     if (!router_logits || !expert_offsets || !row_token || !row_weight || !slot_row || !workspace) return TMOE_INVALID_ARGUMENT;
     if (workspace_bytes < tmoe_moe_routing_workspace(shape)) return TMOE_WORKSPACE_TOO_SMALL;

@@ -12,7 +12,13 @@ namespace tmoe {
 
 constexpr int kMaxExperts = 256;
 
-constexpr bool is_scoring(std::int32_t scoring) { return scoring == TMOE_SOFTMAX || scoring == TMOE_SIGMOID; }
+constexpr bool is_valid_routing(const tmoe_routing_shape &shape) {
+    return shape.tokens >= 0 && shape.experts >= 1 && shape.experts <= kMaxExperts && shape.top_k >= 1 && shape.top_k <= shape.experts &&
+           (shape.scoring == TMOE_SOFTMAX || shape.scoring == TMOE_SIGMOID);
+}
+
+// Slots are counted in int32, and the last warp looks a few tokens further.
+constexpr bool is_supported_routing(const tmoe_routing_shape &shape) { return shape.tokens <= INT32_MAX / shape.top_k - 2 * kWarpSize; }
 
 // How many neighbouring logits of a token one lane holds.
 constexpr int kLaneExperts = 8;
