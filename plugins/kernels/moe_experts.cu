@@ -47,6 +47,11 @@ bool is_valid(const tmoe_moe_shape &shape) {
 // The columns of gate and up are counted in int32.
 bool is_supported(const tmoe_moe_shape &shape) { return is_supported_routing(routing_of(shape)) && shape.ffn <= INT32_MAX / 2; }
 
+RowScoring row_scoring(const tmoe_moe_shape &shape) {
+    if (shape.scoring == TMOE_SOFTMAX) return RowScoring::Softmax;
+    return shape.normalize_top_k != 0 ? RowScoring::NormalizedSigmoid : RowScoring::Sigmoid;
+}
+
 int most_parts(const tmoe_moe_shape &shape) {
     const std::int64_t rows = shape.tokens * shape.top_k, parts = rows > 0 ? kRowsOfParts / rows : 1;
     return int(parts < 1 ? 1 : parts > kMostParts ? kMostParts : parts);
@@ -120,8 +125,7 @@ tmoe_status many_tokens_moe(const tmoe_moe_shape &shape, const void *x, const fl
     second.columns = shape.hidden;
     second.row_weights = buffers.row_weight;
     second.row_logits = routes ? nullptr : router_logits;
-    second.row_scoring = shape.scoring;
-    second.normalize_row = shape.normalize_top_k != 0;
+    second.row_scoring = row_scoring(shape);
     types.gated = false;
     ProductPlan second_plan;
     if (const tmoe_status status = plan_product(second, types, device, most_parts(shape), kLeastSteps, &second_plan)) return status;

@@ -136,12 +136,13 @@ __device__ void add_lower_warps(int experts, const Counts &counts) {
 }
 
 __device__ void overwrite_unused_row(const RoutingErrands &errands, int token) {
-    const std::int64_t first = token * errands.unused_row_bytes;
-    for (std::int64_t i = first + lane_id() * 16; i < first + errands.unused_row_bytes; i += kWarpSize * 16) {
-        uint4 value = make_uint4(0, 0, 0, 0);
-        if (errands.unused_from != nullptr) value = *reinterpret_cast<const uint4 *>(static_cast<const char *>(errands.unused_from) + i);
-        *reinterpret_cast<uint4 *>(static_cast<char *>(errands.unused_rows) + i) = value;
-    }
+    const int vectors = int(errands.unused_row_bytes / 16);
+    const std::int64_t first = std::int64_t(token) * vectors;
+    uint4 *const to = static_cast<uint4 *>(errands.unused_rows) + first;
+    const uint4 *const from = static_cast<const uint4 *>(errands.unused_from) + first;
+    // Unrolled it would take the registers of four vectors, for rows that hardly ever come.
+#pragma unroll 1
+    for (int i = lane_id(); i < vectors; i += kWarpSize) to[i] = errands.unused_from != nullptr ? from[i] : make_uint4(0, 0, 0, 0);
 }
 
 __device__ void place(const Routing &routing, Range block, const Counts &counts) {

@@ -21,20 +21,23 @@ struct RowTarget {
     float weight;
 };
 
-// The softmax over one logit is all or nothing, NaN for NaN; so is a sigmoid that is normalised.
-__device__ __forceinline__ float weight_of_one(const GroupedProduct &product, float logit) {
+// All or nothing is NaN for NaN.
+__device__ __forceinline__ float weight_of_one(RowScoring scoring, float logit) {
     const auto all_or_nothing = [](bool nothing, float value) { return nothing ? 0.0f : value != value ? value : 1.0f; };
-    if (product.row_scoring == TMOE_SOFTMAX) return all_or_nothing(logit == -INFINITY, logit);
+    if (scoring == RowScoring::Softmax) return all_or_nothing(logit == -INFINITY, logit);
     const float weight = sigmoid(logit);
-    return product.normalize_row ? all_or_nothing(weight == 0.0f, weight) : weight;
+    return scoring == RowScoring::Sigmoid ? weight : all_or_nothing(weight == 0.0f, weight);
 }
 
+template <bool Gated>
 __device__ __forceinline__ RowTarget row_target(const GroupedProduct &product, const RowTile &rows, std::int64_t row) {
     if (row >= rows.end) return {-1, 0.0f};
     const std::int64_t to = product.output_rows != nullptr ? product.output_rows[row] : row;
     float weight = 1.0f;
-    if (product.row_weights != nullptr) weight = product.row_weights[row];
-    if (product.row_logits != nullptr) weight = weight_of_one(product, product.row_logits[row]);
+    if constexpr (!Gated) {
+        if (product.row_weights != nullptr) weight = product.row_weights[row];
+        if (product.row_logits != nullptr) weight = weight_of_one(product.row_scoring, product.row_logits[row]);
+    }
     return {to * product.columns, weight};
 }
 
@@ -64,13 +67,15 @@ __device__ __forceinline__ void store_tile(const GroupedProduct &product, const 
         }
     };
     // Two neighbouring sums, weighted, plus the addend. A weight of zero is zero, whatever the row holds.
-    const auto finish = [&](const RowTarget &target, std::int64_t at, float (&values)[2]) {
+    const auto finish = [&](const RowTarget &target, std::int64_t at, float &first, float &second) {
         if constexpr (!Gated) {
-            for (float &value : values) value = target.weight == 0.0f ? 0.0f : target.weight * value;
+            first = target.weight == 0.0f ? 0.0f : target.weight * first;
+            second = target.weight == 0.0f ? 0.0f : target.weight * second;
             if (product.addend != nullptr && target.element >= 0 && at < product.columns) {
                 float added[2];
                 load_floats_of(product.output_type, product.addend, target.element + at, added);
-                for (int i = 0; i < 2; ++i) values[i] += added[i];
+                first += added[0];
+                second += added[1];
             }
         }
     };
@@ -82,18 +87,17 @@ __device__ __forceinline__ void store_tile(const GroupedProduct &product, const 
             float *const output = static_cast<float *>(product.output) + part;
             const bool whole = product.columns % 2 == 0;
             each_pair(
-                slab, [&](int r) { return row_target(product, rows, slab_row + r); },
+                slab, [&](int r) { return row_target<Gated>(product, rows, slab_row + r); },
                 [&](const RowTarget &target, int column, float first, float second) {
                     const std::int64_t at = first_column + column;
                     if (target.element < 0 || at >= product.columns) return;
                     float *const to = output + target.element + at;
-                    float values[2] = {first, second};
-                    finish(target, at, values);
+                    finish(target, at, first, second);
                     if (whole) {
-                        store_floats(to, values);
+                        store_vector(to, Vector<float, 2>{{first, second}});
                     } else {
-                        to[0] = values[0];
-                        if (at + 1 < product.columns) to[1] = values[1];
+                        to[0] = first;
+                        if (at + 1 < product.columns) to[1] = second;
                     }
                 });
             continue;
@@ -105,13 +109,12 @@ __device__ __forceinline__ void store_tile(const GroupedProduct &product, const 
         each_pair(
             slab,
             [&](int r) {
-                return OwnRow{r, Gated ? RowTarget{} : row_target(product, rows, slab_row + r)};
+                return OwnRow{r, Gated ? RowTarget{} : row_target<Gated>(product, rows, slab_row + r)};
             },
             [&](const OwnRow &own, int column, float first, float second) {
-                float values[2] = {first, second};
-                finish(own.target, first_column + column, values);
-                words[own.row * kStride + column / 2] = product.output_type == TMOE_FLOAT16 ? pack_floats<float16>(values[0], values[1])
-                                                                                            : pack_floats<bfloat16>(values[0], values[1]);
+                finish(own.target, first_column + column, first, second);
+                words[own.row * kStride + column / 2] =
+                    product.output_type == TMOE_FLOAT16 ? pack_floats<float16>(first, second) : pack_floats<bfloat16>(first, second);
             });
         __syncwarp();
         std::uint16_t *const output = static_cast<std::uint16_t *>(product.output) + part;
@@ -119,7 +122,7 @@ __device__ __forceinline__ void store_tile(const GroupedProduct &product, const 
             const int row = i / (kColumns / 8), column = i % (kColumns / 8) * 8;
             const Vector<std::uint16_t, 8> vector =
                 load_vector<8>(reinterpret_cast<const std::uint16_t *>(words + row * kStride) + column);
-            const std::int64_t target = row_target(product, rows, slab_row + row).element, at = first_column + column;
+            const std::int64_t target = row_target<Gated>(product, rows, slab_row + row).element, at = first_column + column;
             if (target < 0 || at >= product.columns) continue;
             if (product.columns % 8 == 0) {
                 store_vector(output + target + at, vector);
