@@ -29,15 +29,12 @@ __device__ __forceinline__ float weight_of_one(RowScoring scoring, float logit) 
     return scoring == RowScoring::Sigmoid ? weight : all_or_nothing(weight == 0.0f, weight);
 }
 
-template <bool Gated>
 __device__ __forceinline__ RowTarget row_target(const GroupedProduct &product, const RowTile &rows, std::int64_t row) {
     if (row >= rows.end) return {-1, 0.0f};
     const std::int64_t to = product.output_rows != nullptr ? product.output_rows[row] : row;
     float weight = 1.0f;
-    if constexpr (!Gated) {
-        if (product.row_weights != nullptr) weight = product.row_weights[row];
-        if (product.row_logits != nullptr) weight = weight_of_one(product.row_scoring, product.row_logits[row]);
-    }
+    if (product.row_weights != nullptr) weight = product.row_weights[row];
+    if (product.row_logits != nullptr) weight = weight_of_one(product.row_scoring, product.row_logits[row]);
     return {to * product.columns, weight};
 }
 
@@ -87,7 +84,7 @@ __device__ __forceinline__ void store_tile(const GroupedProduct &product, const 
             float *const output = static_cast<float *>(product.output) + part;
             const bool whole = product.columns % 2 == 0;
             each_pair(
-                slab, [&](int r) { return row_target<Gated>(product, rows, slab_row + r); },
+                slab, [&](int r) { return row_target(product, rows, slab_row + r); },
                 [&](const RowTarget &target, int column, float first, float second) {
                     const std::int64_t at = first_column + column;
                     if (target.element < 0 || at >= product.columns) return;
@@ -109,7 +106,7 @@ __device__ __forceinline__ void store_tile(const GroupedProduct &product, const 
         each_pair(
             slab,
             [&](int r) {
-                return OwnRow{r, Gated ? RowTarget{} : row_target<Gated>(product, rows, slab_row + r)};
+                return OwnRow{r, Gated ? RowTarget{} : row_target(product, rows, slab_row + r)};
             },
             [&](const OwnRow &own, int column, float first, float second) {
                 finish(own.target, first_column + column, first, second);
@@ -122,7 +119,7 @@ __device__ __forceinline__ void store_tile(const GroupedProduct &product, const 
             const int row = i / (kColumns / 8), column = i % (kColumns / 8) * 8;
             const Vector<std::uint16_t, 8> vector =
                 load_vector<8>(reinterpret_cast<const std::uint16_t *>(words + row * kStride) + column);
-            const std::int64_t target = row_target<Gated>(product, rows, slab_row + row).element, at = first_column + column;
+            const std::int64_t target = row_target(product, rows, slab_row + row).element, at = first_column + column;
             if (target < 0 || at >= product.columns) continue;
             if (product.columns % 8 == 0) {
                 store_vector(output + target + at, vector);
