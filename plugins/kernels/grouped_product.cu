@@ -102,6 +102,12 @@ __global__ void __launch_bounds__(kThreads) sum_rows(const RowSums sums) {
             for (int j = 0; j < kColumnsAtOnce; ++j) total[j] += values[j];
         }
     }
+    if (sums.addend != nullptr) {
+        float added[kColumnsAtOnce];
+        load_floats_of(sums.output_type, sums.addend, row * sums.columns + column, added);
+#pragma unroll
+        for (int j = 0; j < kColumnsAtOnce; ++j) total[j] += added[j];
+    }
     store_floats_of(sums.output_type, sums.output, row * sums.columns + column, total);
 }
 

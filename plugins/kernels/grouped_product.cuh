@@ -54,7 +54,7 @@ tmoe_status plan_product(const GroupedProduct &product, const ProductTypes &type
 // Launches nothing for no rows.
 tmoe_status launch_product(const ProductPlan &plan, GroupedProduct product, tmoe_stream stream);
 
-// output[r] = sum of the parts of the rows rows[r][0], rows[r][1], ...
+// output[r] = addend[r] + sum of the parts of the rows rows[r][0], rows[r][1], ...
 struct RowSums {
     const void *values;          // [parts, .., columns]
     std::int32_t type;
@@ -66,6 +66,7 @@ struct RowSums {
     int columns;                 // a multiple of 8
     void *output;
     std::int32_t output_type;
+    const void *addend;          // as the output, or null
 };
 tmoe_status launch_row_sums(const RowSums &sums, tmoe_stream stream);
 

@@ -138,6 +138,6 @@ extern "C" tmoe_status tmoe_linear(const tmoe_linear_shape *shape, const void *x
     product.split_stride = shape->rows * shape->output;
     if (const tmoe_status status = launch_product(plan, product, stream)) return status;
     return launch_row_sums({product.output, TMOE_FLOAT32, plan.parts, product.split_stride, nullptr, 1, shape->rows, shape->output, y,
-                            shape->io_type},
+                            shape->io_type, nullptr},
                            stream);
 }

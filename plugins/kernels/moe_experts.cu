@@ -13,13 +13,15 @@
 //      the bytes each time would cost more than once writing it. With one expert there is nothing to route.
 //   2. gate and up: rows are gathered by their tokens while tiles are loaded; a block has the same columns of both, so that
 //      act(gate) * up, rounded to the weights' type, is all that is written
-//   3. down: rows times their weights. With one expert for each token rows go to y; nothing else is written to them
-//   4. otherwise a sum over each token's rows, in the order of its slots. Rows have the weights' type: float32 would move twice
-//      the bytes for digits that the products have lost already. Where few tiles make it worth while to divide ffn, the parts'
-//      rows are float32, and this is where they are added up.
+//   3. down: rows times their weights. With one expert for each token rows go to y, plus the addend; nothing else is written to
+//      them
+//   4. otherwise a sum over each token's rows, in the order of its slots, plus the addend. Rows have the weights' type: float32
+//      would move twice the bytes for digits that the products have lost already. Where few tiles make it worth while to divide
+//      ffn, the parts' rows are float32, and this is where they are added up.
 //
 // Compile and run alone: see plugins/tests/moe_experts_test.cpp.
 #include "common/launch.cuh"
+#include "common/workspace.cuh"
 #include "grouped_product.cuh"
 #include "moe_experts_few_tokens.cuh"
 #include "moe_routing.cuh"
@@ -32,43 +34,28 @@ constexpr int kRowsOfParts = 2048;
 constexpr int kMostParts = 8;
 constexpr int kLeastSteps = 4;
 
+tmoe_routing_shape routing_of(const tmoe_moe_shape &shape) {
+    return {shape.tokens, shape.experts, shape.top_k, shape.normalize_top_k, shape.scoring};
+}
+
 bool is_valid(const tmoe_moe_shape &shape) {
-    return shape.tokens >= 0 && shape.hidden > 0 && shape.hidden % 8 == 0 && shape.ffn > 0 && shape.ffn % 8 == 0 && shape.experts >= 1 &&
-           shape.experts <= kMaxExperts && shape.top_k >= 1 && shape.top_k <= shape.experts && shape.activation >= TMOE_SILU &&
-           shape.activation <= TMOE_RELU && is_type(shape.io_type) && is_type(shape.weight_type) &&
+    return is_valid_routing(routing_of(shape)) && shape.hidden > 0 && shape.hidden % 8 == 0 && shape.ffn > 0 && shape.ffn % 8 == 0 &&
+           shape.activation >= TMOE_SILU && shape.activation <= TMOE_RELU && is_type(shape.io_type) && is_type(shape.weight_type) &&
            (shape.options & ~TMOE_ALLOW_TF32) == 0;
 }
 
-// Rows, and the columns of gate and up, are counted in int32.
-bool is_supported(const tmoe_moe_shape &shape) {
-    return shape.tokens <= INT32_MAX / shape.top_k - 2 * kWarpSize && shape.ffn <= INT32_MAX / 2;
-}
+// The columns of gate and up are counted in int32.
+bool is_supported(const tmoe_moe_shape &shape) { return is_supported_routing(routing_of(shape)) && shape.ffn <= INT32_MAX / 2; }
 
-tmoe_routing_shape routing_of(const tmoe_moe_shape &shape) {
-    return {shape.tokens, shape.experts, shape.top_k, shape.normalize_top_k};
+RowScoring row_scoring(const tmoe_moe_shape &shape) {
+    if (shape.scoring == TMOE_SOFTMAX) return RowScoring::Softmax;
+    return shape.normalize_top_k != 0 ? RowScoring::NormalizedSigmoid : RowScoring::Sigmoid;
 }
 
 int most_parts(const tmoe_moe_shape &shape) {
     const std::int64_t rows = shape.tokens * shape.top_k, parts = rows > 0 ? kRowsOfParts / rows : 1;
     return int(parts < 1 ? 1 : parts > kMostParts ? kMostParts : parts);
 }
-
-// Deals out the workspace; from null it only counts.
-class Workspace {
-public:
-    explicit Workspace(void *memory) : memory_(static_cast<char *>(memory)) {}
-    template <class T>
-    T *take(std::size_t count) {
-        T *const taken = memory_ != nullptr ? reinterpret_cast<T *>(memory_ + used_) : nullptr;
-        used_ += (count * sizeof(T) + 255) / 256 * 256;
-        return taken;
-    }
-    std::size_t used() const { return used_; }
-
-private:
-    char *memory_;
-    std::size_t used_ = 0;
-};
 
 struct Buffers {
     std::int32_t *expert_offsets, *row_token, *slot_row;
@@ -104,7 +91,7 @@ Buffers buffers_in(void *workspace, const tmoe_moe_shape &shape) {
 }
 
 tmoe_status many_tokens_moe(const tmoe_moe_shape &shape, const void *x, const float *router_logits, const void *gate_up,
-                            const void *down, void *y, void *workspace, const Device &device, tmoe_stream stream) {
+                            const void *down, const void *addend, void *y, void *workspace, const Device &device, tmoe_stream stream) {
     const Buffers buffers = buffers_in(workspace, shape);
     const bool routes = shape.experts > 1, converts = shape.io_type != shape.weight_type;
     const std::int64_t rows = shape.tokens * shape.top_k;
@@ -138,6 +125,7 @@ tmoe_status many_tokens_moe(const tmoe_moe_shape &shape, const void *x, const fl
     second.columns = shape.hidden;
     second.row_weights = buffers.row_weight;
     second.row_logits = routes ? nullptr : router_logits;
+    second.row_scoring = row_scoring(shape);
     types.gated = false;
     ProductPlan second_plan;
     if (const tmoe_status status = plan_product(second, types, device, most_parts(shape), kLeastSteps, &second_plan)) return status;
@@ -145,12 +133,14 @@ tmoe_status many_tokens_moe(const tmoe_moe_shape &shape, const void *x, const fl
     second.output = sums ? buffers.outputs : y;
     second.output_type = !sums ? shape.io_type : second_plan.parts > 1 ? std::int32_t(TMOE_FLOAT32) : shape.weight_type;
     second.output_rows = sums ? nullptr : buffers.row_token;
+    second.addend = sums ? nullptr : addend;
     second.split_stride = rows * shape.hidden;
 
     if (routes) {
         RoutingErrands errands{};
         errands.conversion = conversion;
         errands.unused_rows = sums ? nullptr : y;
+        errands.unused_from = addend;
         errands.unused_row_bytes = std::int64_t(shape.hidden) * bytes_of_type(shape.io_type);
         if (const tmoe_status status = route(routing_of(shape), router_logits, buffers.expert_offsets, buffers.row_token,
                                              buffers.row_weight, buffers.slot_row, buffers.routing, errands, stream))
@@ -162,7 +152,7 @@ tmoe_status many_tokens_moe(const tmoe_moe_shape &shape, const void *x, const fl
     if (const tmoe_status status = launch_product(second_plan, second, stream)) return status;
     if (!sums) return TMOE_OK;
     return launch_row_sums({second.output, second.output_type, second_plan.parts, second.split_stride, buffers.slot_row, shape.top_k,
-                            shape.tokens, shape.hidden, y, shape.io_type},
+                            shape.tokens, shape.hidden, y, shape.io_type, addend},
                            stream);
 }
 
@@ -177,7 +167,8 @@ extern "C" size_t tmoe_sparse_moe_workspace(const tmoe_moe_shape *shape) {
 }
 
 extern "C" tmoe_status tmoe_sparse_moe(const tmoe_moe_shape *shape, const void *x, const float *router_logits, const void *gate_up,
-                                       const void *down, void *y, void *workspace, size_t workspace_bytes, tmoe_stream stream) {
+                                       const void *down, const void *addend, void *y, void *workspace, size_t workspace_bytes,
+                                       tmoe_stream stream) {
     if (shape == nullptr || !is_valid(*shape)) return TMOE_INVALID_ARGUMENT;
     if (!is_supported(*shape)) return TMOE_UNSUPPORTED;
     if (shape->tokens == 0) return TMOE_OK;
@@ -186,5 +177,5 @@ extern "C" tmoe_status tmoe_sparse_moe(const tmoe_moe_shape *shape, const void *
     Device device;
     if (const cudaError_t error = current_device(&device)) return error;
     const auto run = shape->tokens <= kFewTokens ? few_tokens_moe : many_tokens_moe;
-    return run(*shape, x, router_logits, gate_up, down, y, workspace, device, stream);
+    return run(*shape, x, router_logits, gate_up, down, addend, y, workspace, device, stream);
 }

@@ -15,6 +15,7 @@
 #include "common/gemm_activation.cuh"
 #include "common/gemm_few_rows.cuh"
 #include "common/launch.cuh"
+#include "common/workspace.cuh"
 #include "moe_routing.cuh"
 
 namespace tmoe {
@@ -29,12 +30,13 @@ constexpr int kMostParts = 8;
 constexpr int kRowsOfParts = 256;
 
 struct FewTokensMoe {
-    std::int32_t tokens, hidden, ffn, experts, top_k, activation, io_type;
+    std::int32_t tokens, hidden, ffn, experts, top_k, scoring, activation, io_type;
     bool normalize;
     std::int32_t parts, part_k;    // of ffn
     const void *x;
     const float *logits;
     const void *gate_up, *down;
+    const void *addend;            // [tokens, hidden], or null
     void *y;
     float *inner;                  // [rows, ffn]
     float *outputs;                // [parts, tokens x top_k, hidden], weighted
@@ -71,7 +73,7 @@ __device__ void route_all(const FewTokensMoe &moe, int number, const Routes &rou
     for (int first = warp_id() * at_once; first < moe.tokens; first += kThreads / kWarpSize * at_once) {
         const int token = first + lane_id() / lanes;
         const float *logits = token < moe.tokens ? moe.logits + token * moe.experts : nullptr;
-        choose_experts(logits, moe.experts, moe.top_k, moe.normalize, lanes,
+        choose_experts(logits, moe.experts, moe.top_k, moe.scoring, moe.normalize, lanes,
                        [&](int, int expert, float weight) { routes.weights[token * moe.experts + expert] = weight; });
     }
     __syncthreads();
@@ -140,7 +142,7 @@ __global__ void __launch_bounds__(kThreads, 1) gate_few_tokens(const FewTokensMo
     }
 }
 
-// The sums over a block's columns, by the block that comes last.
+// The addend and the sums over a block's columns, by the block that comes last.
 __device__ void add_experts(const FewTokensMoe &moe, const Routes &routes, int first_column) {
     const std::int64_t part_stride = std::int64_t(moe.tokens) * moe.top_k * moe.hidden;
     for (int i = int(threadIdx.x); i < moe.tokens * kFewColumns; i += kThreads) {
@@ -159,8 +161,11 @@ __device__ void add_experts(const FewTokensMoe &moe, const Routes &routes, int f
 #pragma unroll
             for (int part = 0; part < kMostParts; ++part) total += parts[part];
         }
-        const float value[1] = {total};
-        store_floats_of(moe.io_type, moe.y, std::int64_t(token) * moe.hidden + column, value);
+        const std::int64_t at = std::int64_t(token) * moe.hidden + column;
+        float value[1] = {0.0f};
+        if (moe.addend != nullptr) load_floats_of(moe.io_type, moe.addend, at, value);
+        value[0] += total;
+        store_floats_of(moe.io_type, moe.y, at, value);
     }
 }
 
@@ -214,35 +219,37 @@ int most_parts(const tmoe_moe_shape &shape) {
     return int(parts < 1 ? 1 : parts > kMostParts ? kMostParts : parts);
 }
 
-std::size_t aligned(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
-
-struct Sizes {
-    std::size_t inner, outputs, arrived;
+struct Buffers {
+    float *inner, *outputs;
+    int *arrived;
+    std::size_t bytes;
 };
 
-Sizes workspace_of(const tmoe_moe_shape &shape) {
+Buffers buffers_in(void *workspace, const tmoe_moe_shape &shape) {
+    Workspace memory(workspace);
     const std::size_t rows = std::size_t(shape.tokens) * shape.top_k;
-    return {aligned(rows * shape.ffn * 4), aligned(most_parts(shape) * rows * shape.hidden * 4),
-            aligned((shape.hidden / kFewColumns + std::size_t(1)) * 4)};
+    Buffers buffers{};
+    buffers.inner = memory.take<float>(rows * shape.ffn);
+    buffers.outputs = memory.take<float>(most_parts(shape) * rows * shape.hidden);
+    buffers.arrived = memory.take<int>(shape.hidden / kFewColumns + std::size_t(1));
+    buffers.bytes = memory.used();
+    return buffers;
 }
 
 }  // namespace
 
-std::size_t few_tokens_workspace(const tmoe_moe_shape &shape) {
-    const Sizes sizes = workspace_of(shape);
-    return sizes.inner + sizes.outputs + sizes.arrived;
-}
+std::size_t few_tokens_workspace(const tmoe_moe_shape &shape) { return buffers_in(nullptr, shape).bytes; }
 
 tmoe_status few_tokens_moe(const tmoe_moe_shape &shape, const void *x, const float *router_logits, const void *gate_up,
-                           const void *down, void *y, void *workspace, const Device &device, tmoe_stream stream) {
-    const Sizes sizes = workspace_of(shape);
-    char *const scratch = static_cast<char *>(workspace);
+                           const void *down, const void *addend, void *y, void *workspace, const Device &device, tmoe_stream stream) {
+    const Buffers buffers = buffers_in(workspace, shape);
     FewTokensMoe moe{};
     moe.tokens = std::int32_t(shape.tokens);
     moe.hidden = shape.hidden;
     moe.ffn = shape.ffn;
     moe.experts = shape.experts;
     moe.top_k = shape.top_k;
+    moe.scoring = shape.scoring;
     moe.activation = shape.activation;
     moe.io_type = shape.io_type;
     moe.normalize = shape.normalize_top_k != 0;
@@ -250,10 +257,11 @@ tmoe_status few_tokens_moe(const tmoe_moe_shape &shape, const void *x, const flo
     moe.logits = router_logits;
     moe.gate_up = gate_up;
     moe.down = down;
+    moe.addend = addend;
     moe.y = y;
-    moe.inner = reinterpret_cast<float *>(scratch);
-    moe.outputs = reinterpret_cast<float *>(scratch + sizes.inner);
-    moe.arrived = reinterpret_cast<int *>(scratch + sizes.inner + sizes.outputs);
+    moe.inner = buffers.inner;
+    moe.outputs = buffers.outputs;
+    moe.arrived = buffers.arrived;
     return dispatch_type(shape.weight_type, [&](auto tag) {
         using T = typename decltype(tag)::type;
         using Few = FewRows<T, kThreads>;

@@ -12,6 +12,6 @@ constexpr int kFewTokens = 8;
 
 std::size_t few_tokens_workspace(const tmoe_moe_shape &shape);
 tmoe_status few_tokens_moe(const tmoe_moe_shape &shape, const void *x, const float *router_logits, const void *gate_up,
-                           const void *down, void *y, void *workspace, const Device &device, tmoe_stream stream);
+                           const void *down, const void *addend, void *y, void *workspace, const Device &device, tmoe_stream stream);
 
 }  // namespace tmoe

@@ -1,4 +1,4 @@
-// Which tokens go to which experts: softmax, top-k, and the rows sorted by expert, then by token.
+// Which tokens go to which experts: their weights, top-k, and the rows sorted by expert, then by token.
 //
 // Floors, for T tokens, E experts and top-k of them: 4 T E bytes are read and about 20 T k are written, 8 T k of them read again
 // (the slots' experts and weights lie in global memory between the two passes): 2 MB at T = 16384, E = 8, k = 2, which is a
@@ -15,6 +15,7 @@
 #include "moe_routing.cuh"
 
 #include "common/launch.cuh"
+#include "common/workspace.cuh"
 
 namespace tmoe {
 namespace {
@@ -26,7 +27,7 @@ constexpr int kTokensOfABlock = 256;
 constexpr int kMaxBlocks = 128;
 
 struct Routing {
-    std::int32_t tokens, experts, top_k;
+    std::int32_t tokens, experts, top_k, scoring;
     bool normalize;
     const float *logits;
     std::int32_t *expert_offsets, *row_token, *slot_row;
@@ -75,10 +76,11 @@ __device__ void choose(const Routing &routing, Range range) {
         const int token = first + lane_id() / lanes;
         const float *logits = token < range.end ? routing.logits + std::int64_t(token) * routing.experts : nullptr;
         const std::int32_t slot = token * routing.top_k;
-        choose_experts(logits, routing.experts, routing.top_k, routing.normalize, lanes, [&](int rank, int expert, float weight) {
-            routing.slot_row[slot + rank] = weight == 0.0f ? -1 : expert;
-            routing.slot_weight[slot + rank] = weight;
-        });
+        choose_experts(logits, routing.experts, routing.top_k, routing.scoring, routing.normalize, lanes,
+                       [&](int rank, int expert, float weight) {
+                           routing.slot_row[slot + rank] = weight == 0.0f ? -1 : expert;
+                           routing.slot_weight[slot + rank] = weight;
+                       });
     }
 }
 
@@ -133,10 +135,14 @@ __device__ void add_lower_warps(int experts, const Counts &counts) {
     }
 }
 
-__device__ void clear_row(const RoutingErrands &errands, int token) {
-    char *const row = static_cast<char *>(errands.unused_rows) + token * errands.unused_row_bytes;
-    for (std::int64_t i = lane_id() * 16; i < errands.unused_row_bytes; i += kWarpSize * 16)
-        *reinterpret_cast<uint4 *>(row + i) = make_uint4(0, 0, 0, 0);
+__device__ void overwrite_unused_row(const RoutingErrands &errands, int token) {
+    const int vectors = int(errands.unused_row_bytes / 16);
+    const std::int64_t first = std::int64_t(token) * vectors;
+    uint4 *const to = static_cast<uint4 *>(errands.unused_rows) + first;
+    const uint4 *const from = static_cast<const uint4 *>(errands.unused_from) + first;
+    // Unrolled it would take the registers of four vectors, for rows that hardly ever come.
+#pragma unroll 1
+    for (int i = lane_id(); i < vectors; i += kWarpSize) to[i] = errands.unused_from != nullptr ? from[i] : make_uint4(0, 0, 0, 0);
 }
 
 __device__ void place(const Routing &routing, Range block, const Counts &counts) {
@@ -170,7 +176,7 @@ __device__ void place(const Routing &routing, Range block, const Counts &counts)
         __syncwarp();
         if (routing.errands.unused_rows != nullptr)
             for (unsigned unused = warp_ballot(!used); unused != 0; unused &= unused - 1)
-                clear_row(routing.errands, first + __ffs(int(unused)) - 1);
+                overwrite_unused_row(routing.errands, first + __ffs(int(unused)) - 1);
     }
 }
 
@@ -230,16 +236,20 @@ __global__ void __launch_bounds__(kThreads) place_rows(const Routing routing) {
     place(routing, range, counts);
 }
 
-bool is_valid(const tmoe_routing_shape &shape) {
-    return shape.tokens >= 0 && shape.experts >= 1 && shape.experts <= kMaxExperts && shape.top_k >= 1 && shape.top_k <= shape.experts;
+struct Scratch {
+    float *slot_weight;
+    std::int32_t *block_counts;
+    std::size_t bytes;
+};
+
+Scratch scratch_in(void *workspace, const tmoe_routing_shape &shape) {
+    Workspace memory(workspace);
+    Scratch scratch{};
+    scratch.slot_weight = memory.take<float>(std::size_t(shape.tokens) * shape.top_k);
+    scratch.block_counts = memory.take<std::int32_t>(std::size_t(kMaxBlocks) * shape.experts);
+    scratch.bytes = memory.used();
+    return scratch;
 }
-
-// Slots are counted in int32, and the last warp looks a few tokens further.
-bool is_supported(const tmoe_routing_shape &shape) { return shape.tokens <= INT32_MAX / shape.top_k - 2 * kWarpSize; }
-
-std::size_t aligned(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
-
-std::size_t slot_weight_bytes(const tmoe_routing_shape &shape) { return aligned(std::size_t(shape.tokens) * shape.top_k * 4); }
 
 }  // namespace
 
@@ -248,19 +258,20 @@ tmoe_status route(const tmoe_routing_shape &shape, const float *router_logits, s
     Device device;
     if (const cudaError_t error = current_device(&device)) return error;
     const std::int32_t tokens = std::int32_t(shape.tokens);
-    char *const scratch = static_cast<char *>(workspace);
+    const Scratch scratch = scratch_in(workspace, shape);
     Routing routing{};
     routing.tokens = tokens;
     routing.experts = shape.experts;
     routing.top_k = shape.top_k;
+    routing.scoring = shape.scoring;
     routing.normalize = shape.normalize_top_k != 0;
     routing.logits = router_logits;
     routing.expert_offsets = expert_offsets;
     routing.row_token = row_token;
     routing.row_weight = row_weight;
     routing.slot_row = slot_row;
-    routing.slot_weight = reinterpret_cast<float *>(scratch);
-    routing.block_counts = reinterpret_cast<std::int32_t *>(scratch + slot_weight_bytes(shape));
+    routing.slot_weight = scratch.slot_weight;
+    routing.block_counts = scratch.block_counts;
     routing.errands = errands;
 
     const int converting = conversion_blocks(errands.conversion.count, kThreads, device.multiprocessors);
@@ -282,15 +293,15 @@ tmoe_status route(const tmoe_routing_shape &shape, const float *router_logits, s
 using namespace tmoe;
 
 extern "C" size_t tmoe_moe_routing_workspace(const tmoe_routing_shape *shape) {
-    if (shape == nullptr || !is_valid(*shape) || !is_supported(*shape)) return 0;
-    return slot_weight_bytes(*shape) + aligned(std::size_t(kMaxBlocks) * shape->experts * 4);
+    if (shape == nullptr || !is_valid_routing(*shape) || !is_supported_routing(*shape)) return 0;
+    return scratch_in(nullptr, *shape).bytes;
 }
 
 extern "C" tmoe_status tmoe_moe_routing(const tmoe_routing_shape *shape, const float *router_logits, int32_t *expert_offsets,
                                         int32_t *row_token, float *row_weight, int32_t *slot_row, void *workspace,
                                         size_t workspace_bytes, tmoe_stream stream) {
-    if (shape == nullptr || !is_valid(*shape)) return TMOE_INVALID_ARGUMENT;
-    if (!is_supported(*shape)) return TMOE_UNSUPPORTED;
+    if (shape == nullptr || !is_valid_routing(*shape)) return TMOE_INVALID_ARGUMENT;
+    if (!is_supported_routing(*shape)) return TMOE_UNSUPPORTED;
     if (shape->tokens == 0) return TMOE_OK;
     if (!router_logits || !expert_offsets || !row_token || !row_weight || !slot_row || !workspace) return TMOE_INVALID_ARGUMENT;
     if (workspace_bytes < tmoe_moe_routing_workspace(shape)) return TMOE_WORKSPACE_TOO_SMALL;

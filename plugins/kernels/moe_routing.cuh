@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "common/gemm_activation.cuh"
 #include "common/gemm_types.cuh"
 #include "common/warp.cuh"
 #include "tmoe_kernels.h"
@@ -10,6 +11,14 @@
 namespace tmoe {
 
 constexpr int kMaxExperts = 256;
+
+constexpr bool is_valid_routing(const tmoe_routing_shape &shape) {
+    return shape.tokens >= 0 && shape.experts >= 1 && shape.experts <= kMaxExperts && shape.top_k >= 1 && shape.top_k <= shape.experts &&
+           (shape.scoring == TMOE_SOFTMAX || shape.scoring == TMOE_SIGMOID);
+}
+
+// Slots are counted in int32, and the last warp looks a few tokens further.
+constexpr bool is_supported_routing(const tmoe_routing_shape &shape) { return shape.tokens <= INT32_MAX / shape.top_k - 2 * kWarpSize; }
 
 // How many neighbouring logits of a token one lane holds.
 constexpr int kLaneExperts = 8;
@@ -27,7 +36,8 @@ __host__ __device__ constexpr int lanes_per_token(int experts) {
 // A rank goes to the largest logit that is left, the lowest expert among equals. Where NaN is among them the rule is that of a
 // scan for something larger: a NaN is taken if it is the first one left, and is passed over otherwise.
 template <class Emit>
-__device__ __forceinline__ void choose_experts(const float *logits, int experts, int top_k, bool normalize, int lanes, Emit emit) {
+__device__ __forceinline__ void choose_experts(const float *logits, int experts, int top_k, std::int32_t scoring, bool normalize, int lanes,
+                                               Emit emit) {
     const float kNone = -INFINITY;
     const int first = (lane_id() & (lanes - 1)) * kLaneExperts;
 
@@ -65,7 +75,10 @@ __device__ __forceinline__ void choose_experts(const float *logits, int experts,
     for (int i = 0; i < kLaneExperts; ++i)
         if (left >> i & 1) total += exponential(own[i]);
     for (int offset = lanes / 2; offset > 0; offset /= 2) total += shuffle_xor(total, offset);
-    const auto weight_of = [&](float logit) { return logit == kNone ? 0.0f : exponential(logit) / total; };
+    const auto weight_of = [&](float logit) {
+        if (scoring == TMOE_SIGMOID) return sigmoid(logit);
+        return logit == kNone ? 0.0f : exponential(logit) / total;
+    };
 
     int ranks[kLaneExperts];
 #pragma unroll
@@ -116,11 +129,12 @@ __device__ __forceinline__ void choose_experts(const float *logits, int experts,
         }
 }
 
-// What else a launch of the routing does.
+// What else a launch of the routing does. Rows have `unused_row_bytes`, a multiple of 16.
 struct RoutingErrands {
     Conversion conversion;     // blocks of their own convert
-    void *unused_rows;         // rows [tokens, unused_row_bytes]: those of tokens that no expert works for become zero; may be null
-    std::int64_t unused_row_bytes;    // a multiple of 16
+    void *unused_rows;         // [tokens]: those of tokens that no expert works for are overwritten; may be null
+    const void *unused_from;   // [tokens]: by these; null: by zeros
+    std::int64_t unused_row_bytes;
 };
 
 tmoe_status route(const tmoe_routing_shape &shape, const float *router_logits, std::int32_t *expert_offsets, std::int32_t *row_token,

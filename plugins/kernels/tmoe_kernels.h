@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Changes with every change of a signature or a structure below. */
-#define TMOE_KERNELS_ABI 1
+#define TMOE_KERNELS_ABI 2
 int32_t tmoe_kernels_abi(void);
 
 /* 0: launched. Positive: a cudaError_t. Negative: a tmoe_error. */
@@ -43,6 +43,9 @@ typedef enum tmoe_type { TMOE_FLOAT32 = 0, TMOE_FLOAT16 = 1, TMOE_BFLOAT16 = 2 }
 
 typedef enum tmoe_activation { TMOE_SILU = 0, TMOE_GELU = 1, TMOE_GELU_TANH = 2, TMOE_RELU = 3 } tmoe_activation;
 
+/* What router logits say about the experts' weights: the softmax over all of a token's, or the sigmoid of each. */
+typedef enum tmoe_scoring { TMOE_SOFTMAX = 0, TMOE_SIGMOID = 1 } tmoe_scoring;
+
 /* Products of float32 may round their inputs to TF32 (relative error up to 1e-3): sm_80 and newer. Off unless asked for. */
 #define TMOE_ALLOW_TF32 1u
 
@@ -55,9 +58,10 @@ typedef struct tmoe_routing_shape {
     int32_t experts;          /* 1 to 256 */
     int32_t top_k;            /* 1 to experts */
     int32_t normalize_top_k;  /* 1: a token's weights are divided by their sum */
+    int32_t scoring;          /* tmoe_scoring */
 } tmoe_routing_shape;
 
-/* softmax over all experts in float32, top-k, equal logits to the lower expert, counting, and the permutation. An expert whose
+/* Weights in float32, top-k by logit, equal logits to the lower expert, counting, and the permutation. An expert whose
  * weight is zero gets no row; infinite logits share equally; the rules are those of the CPU kernel.
  *
  *   router_logits   float32 [tokens, experts]
@@ -80,23 +84,26 @@ typedef struct tmoe_moe_shape {
     int32_t experts;          /* 1 to 256 */
     int32_t top_k;
     int32_t normalize_top_k;
+    int32_t scoring;          /* tmoe_scoring */
     int32_t activation;       /* tmoe_activation */
-    int32_t io_type;          /* tmoe_type of x and y */
+    int32_t io_type;          /* tmoe_type of x, addend and y */
     int32_t weight_type;      /* tmoe_type of gate_up and down: what products are computed in; sums are float32 */
     uint32_t options;         /* TMOE_ALLOW_TF32 */
 } tmoe_moe_shape;
 
-/* y[t] = sum over the chosen experts e: weight[t, e] * (act(x[t] gate[e]) * (x[t] up[e])) down[e]
+/* y[t] = addend[t] + sum over the chosen experts e: weight[t, e] * (act(x[t] gate[e]) * (x[t] up[e])) down[e]
  *
  *   x              io_type [tokens, hidden]
  *   router_logits  float32 [tokens, experts]
  *   gate_up        weight_type [experts, hidden, 2 x ffn]   the gate's columns, then the up projection's
  *   down           weight_type [experts, ffn, hidden]
- *   y              io_type [tokens, hidden], overwritten; zeros for a token that no expert works for
+ *   addend         io_type [tokens, hidden], or null for zeros
+ *   y              io_type [tokens, hidden], overwritten; the addend for a token that no expert works for
  */
 size_t tmoe_sparse_moe_workspace(const tmoe_moe_shape *shape);
 tmoe_status tmoe_sparse_moe(const tmoe_moe_shape *shape, const void *x, const float *router_logits, const void *gate_up,
-                            const void *down, void *y, void *workspace, size_t workspace_bytes, tmoe_stream stream);
+                            const void *down, const void *addend, void *y, void *workspace, size_t workspace_bytes,
+                            tmoe_stream stream);
 
 /* ---- linear.cu --------------------------------------------------------------------------------------------------- */
 

@@ -21,15 +21,16 @@ inline double activate_exactly(std::int32_t activation, double x) {
     }
 }
 
-// `x`, `gate_up` and `down` as they are stored.
+// `x`, `gate_up`, `down` and `addend` as they are stored; the last may be empty.
 inline std::vector<double> sparse_moe(const tmoe_moe_shape &shape, const std::vector<float> &x, const std::vector<float> &logits,
-                                      const std::vector<float> &gate_up, const std::vector<float> &down) {
+                                      const std::vector<float> &gate_up, const std::vector<float> &down, const std::vector<float> &addend) {
     const std::size_t hidden = std::size_t(shape.hidden), ffn = std::size_t(shape.ffn);
     std::vector<double> y;
     for (std::int64_t token = 0; token < shape.tokens; ++token) {
         std::vector<double> sum(hidden, 0.0);
+        if (!addend.empty()) sum = row_of(addend, token, hidden);
         const float *own_logits = &logits[std::size_t(token) * std::size_t(shape.experts)];
-        for (const Slot &slot : choose_slots(own_logits, shape.experts, shape.top_k, shape.normalize_top_k != 0)) {
+        for (const Slot &slot : choose_slots(own_logits, shape.experts, shape.top_k, shape.scoring, shape.normalize_top_k != 0)) {
             if (slot.expert < 0) continue;
             const std::size_t expert = std::size_t(slot.expert);
             const std::vector<double> both = multiply_row(row_of(x, token, hidden), gate_up, expert * hidden * 2 * ffn, 2 * ffn);

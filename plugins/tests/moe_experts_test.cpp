@@ -32,20 +32,21 @@ Weights random_weights(Random &random, const tmoe_moe_shape &shape) {
 std::string describe(const tmoe_moe_shape &shape) {
     return std::to_string(shape.tokens) + " tokens, hidden " + std::to_string(shape.hidden) + ", ffn " + std::to_string(shape.ffn) + ", top " +
            std::to_string(shape.top_k) + " of " + std::to_string(shape.experts) + (shape.normalize_top_k ? " normalised" : "") +
+           (shape.scoring == TMOE_SIGMOID ? " by sigmoid" : "") +
            ", activation " + std::to_string(shape.activation) + ", " + type_name(tmoe_type(shape.io_type)) + " with " +
            type_name(tmoe_type(shape.weight_type)) + (shape.options & TMOE_ALLOW_TF32 ? " (tf32)" : "");
 }
 
-// Empty if the kernel refuses.
+// Empty if the kernel refuses; so may be the addend.
 std::vector<float> compute(Run &run, const tmoe_moe_shape &shape, const std::vector<float> &x, const std::vector<float> &logits,
-                           const Weights &weights) {
+                           const Weights &weights, const std::vector<float> &addend = {}) {
     const tmoe_type io = tmoe_type(shape.io_type), type = tmoe_type(shape.weight_type);
-    const TypedBuffer device_x(io, x), gate_up(type, weights.gate_up), down(type, weights.down), y(io, x.size());
+    const TypedBuffer device_x(io, x), gate_up(type, weights.gate_up), down(type, weights.down), device_addend(io, addend), y(io, x.size());
     const DeviceBuffer<float> device_logits(logits);
     const DeviceBuffer<unsigned char> workspace(tmoe_sparse_moe_workspace(&shape));
     const auto launch = [&](std::size_t bytes) {
-        return tmoe_sparse_moe(&shape, device_x.data(), device_logits.data(), gate_up.data(), down.data(), y.data(), workspace.data(), bytes,
-                               nullptr);
+        return tmoe_sparse_moe(&shape, device_x.data(), device_logits.data(), gate_up.data(), down.data(), addend.empty() ? nullptr : device_addend.data(),
+                               y.data(), workspace.data(), bytes, nullptr);
     };
     const std::string name = describe(shape);
     if (shape.tokens > 0) run.expect_status(name.c_str(), launch(workspace.size() - 1), TMOE_WORKSPACE_TOO_SMALL);
@@ -57,10 +58,12 @@ void expect_moe(Run &run, const tmoe_moe_shape &shape, const std::vector<float> 
     const std::vector<float> x =
         rounded(tmoe_type(shape.io_type), run.random.normals(std::size_t(shape.tokens) * std::size_t(shape.hidden)));
     const Weights weights = random_weights(run.random, shape);
-    const std::vector<float> y = compute(run, shape, x, logits, weights);
+    std::vector<float> addend;
+    if (run.random.below(2) == 0) addend = rounded(tmoe_type(shape.io_type), run.random.normals(x.size()));
+    const std::vector<float> y = compute(run, shape, x, logits, weights, addend);
     Tolerance tolerance = product_tolerance(shape.weight_type, shape.options & TMOE_ALLOW_TF32);
     if (unit_roundoff(tmoe_type(shape.io_type)) > tolerance.relative) tolerance.relative = unit_roundoff(tmoe_type(shape.io_type));
-    run.expect_close(describe(shape).c_str(), y, sparse_moe(shape, x, logits, weights.gate_up, weights.down), tolerance);
+    run.expect_close(describe(shape).c_str(), y, sparse_moe(shape, x, logits, weights.gate_up, weights.down, addend), tolerance);
 }
 
 // Small enough for the reference.
@@ -72,6 +75,7 @@ tmoe_moe_shape random_shape(Random &random, std::int64_t tokens, int most_expert
     shape.hidden = 8 * (int(random.below(14)) + 1);
     shape.ffn = 8 * (int(random.below(14)) + 1);
     shape.normalize_top_k = int(random.below(2));
+    shape.scoring = std::int32_t(random.below(2));
     shape.activation = int(random.below(4));
     shape.io_type = io;
     shape.weight_type = type;
@@ -88,9 +92,9 @@ TMOE_CASES(cases) {
                     expect_moe(run, shape, mixed_router_logits(run.random, tokens, shape.experts));
                 }
                 // Several steps of k, and ffn in parts.
-                tmoe_moe_shape shape = {3, 40, 1032, 3, 2, 0, TMOE_SILU, io, type, 0};
+                tmoe_moe_shape shape = {3, 40, 1032, 3, 2, 0, TMOE_SOFTMAX, TMOE_SILU, io, type, 0};
                 expect_moe(run, shape, router_logits(run.random, 3, 3, Logits::Ordinary));
-                shape = {2, 1032, 24, 2, 1, 0, TMOE_GELU, io, type, 0};
+                shape = {2, 1032, 24, 2, 1, 0, TMOE_SOFTMAX, TMOE_GELU, io, type, 0};
                 expect_moe(run, shape, router_logits(run.random, 2, 2, Logits::Ordinary));
             });
             cases.add("many tokens, " + types, 0, [=](Run &run) {
@@ -126,7 +130,7 @@ TMOE_CASES(cases) {
         // Few tiles, many steps.
         cases.add(std::string("ffn in parts, ") + type_name(type), 0, [=](Run &run) {
             for (const tmoe_type io : kTypes) {
-                tmoe_moe_shape shape = {12, 40, 1032, 3, 2, 0, TMOE_RELU, io, type, 0};
+                tmoe_moe_shape shape = {12, 40, 1032, 3, 2, 0, TMOE_SOFTMAX, TMOE_RELU, io, type, 0};
                 expect_moe(run, shape, mixed_router_logits(run.random, 12, 3));
                 shape.top_k = 1;
                 expect_moe(run, shape, mixed_router_logits(run.random, 12, 3));
@@ -136,7 +140,7 @@ TMOE_CASES(cases) {
         });
         cases.add(std::string("256 experts, ") + type_name(type), 0, [=](Run &run) {
             for (const int tokens : {1, 8, 100}) {
-                const tmoe_moe_shape shape = {tokens, 16, 16, 256, 6, 1, TMOE_SILU, TMOE_FLOAT32, type, 0};
+                const tmoe_moe_shape shape = {tokens, 16, 16, 256, 6, 1, TMOE_SOFTMAX, TMOE_SILU, TMOE_FLOAT32, type, 0};
                 expect_moe(run, shape, mixed_router_logits(run.random, tokens, 256));
             }
         });
@@ -153,21 +157,21 @@ TMOE_CASES(cases) {
         cases.add("activation " + std::to_string(activation), 0, [=](Run &run) {
             for (const int tokens : {2, 30})
                 for (const tmoe_type type : kTypes)
-                    expect_moe(run, {tokens, 64, 48, 4, 2, 0, activation, TMOE_FLOAT32, type, 0},
+                    expect_moe(run, {tokens, 64, 48, 4, 2, 0, TMOE_SOFTMAX, activation, TMOE_FLOAT32, type, 0},
                                router_logits(run.random, tokens, 4, Logits::Ordinary));
         });
 }
 
 TMOE_CASE("300 tokens, which are routed by many blocks where there are many experts") {
     for (const int experts : {8, 64})
-        expect_moe(run, {300, 48, 40, experts, 2, 0, TMOE_SILU, TMOE_FLOAT32, TMOE_BFLOAT16, 0}, mixed_router_logits(run.random, 300, experts));
+        expect_moe(run, {300, 48, 40, experts, 2, 0, TMOE_SOFTMAX, TMOE_SILU, TMOE_FLOAT32, TMOE_BFLOAT16, 0}, mixed_router_logits(run.random, 300, experts));
 }
 
 TMOE_CASE("experts without weight do not work") {
     for (const tmoe_type type : kTypes)
         for (const int tokens : {3, 12})
             for (const int top_k : {1, 2, 4}) {
-                const tmoe_moe_shape shape = {tokens, 16, 24, 4, top_k, 0, TMOE_SILU, TMOE_FLOAT32, type, 0};
+                const tmoe_moe_shape shape = {tokens, 16, 24, 4, top_k, 0, TMOE_SOFTMAX, TMOE_SILU, TMOE_FLOAT32, type, 0};
                 // Whoever reads the weights of expert 2 gets no numbers.
                 Weights weights = random_weights(run.random, shape);
                 std::fill_n(weights.gate_up.begin() + 2 * 16 * 48, 16 * 48, NAN);
@@ -185,11 +189,27 @@ TMOE_CASE("experts without weight do not work") {
             }
 }
 
+TMOE_CASE("a token that no expert works for gets the addend") {
+    for (const tmoe_type io : kTypes)
+        for (const int tokens : {3, 12, 40})
+            for (const int experts : {1, 4})
+                for (const int scoring : {TMOE_SOFTMAX, TMOE_SIGMOID})
+                    for (const int top_k : {1, 2}) {
+                        if (top_k > experts) continue;
+                        const tmoe_moe_shape shape = {tokens, 16, 24, experts, top_k, 0, scoring, TMOE_SILU, io, TMOE_FLOAT32, 0};
+                        const std::size_t size = std::size_t(tokens) * 16;
+                        const std::vector<float> x = rounded(io, run.random.normals(size)), addend = rounded(io, run.random.normals(size));
+                        const std::vector<float> logits(std::size_t(tokens) * std::size_t(experts), -INFINITY);
+                        run.expect_equal(describe(shape).c_str(), compute(run, shape, x, logits, random_weights(run.random, shape), addend),
+                                         addend);
+                    }
+}
+
 TMOE_CASE("no row of a wrong number reaches another") {
     for (const tmoe_type type : kTypes)
         for (const int tokens : {5, 40})
             for (const bool in_logits : {false, true}) {
-                const tmoe_moe_shape shape = {tokens, 32, 24, 5, 2, 0, TMOE_GELU_TANH, TMOE_FLOAT32, type, 0};
+                const tmoe_moe_shape shape = {tokens, 32, 24, 5, 2, 0, TMOE_SOFTMAX, TMOE_GELU_TANH, TMOE_FLOAT32, type, 0};
                 std::vector<float> x = run.random.normals(std::size_t(tokens) * 32), logits = router_logits(run.random, tokens, 5, Logits::Ordinary);
                 (in_logits ? logits[3 * 5 + 2] : x[3 * 32 + 7]) = NAN;
                 const std::vector<float> y = compute(run, shape, x, logits, random_weights(run.random, shape));
@@ -200,7 +220,7 @@ TMOE_CASE("no row of a wrong number reaches another") {
 
 TMOE_CASE("results are the same bits each time, and do not depend on other tokens of a pass") {
     for (const tmoe_type type : kTypes) {
-        const tmoe_moe_shape shape = {64, 40, 56, 6, 3, 0, TMOE_SILU, TMOE_FLOAT32, type, 0};
+        const tmoe_moe_shape shape = {64, 40, 56, 6, 3, 0, TMOE_SOFTMAX, TMOE_SILU, TMOE_FLOAT32, type, 0};
         const std::vector<float> x = run.random.normals(64 * 40), logits = router_logits(run.random, 64, 6, Logits::Ordinary);
         const Weights weights = random_weights(run.random, shape);
         const std::vector<float> y = compute(run, shape, x, logits, weights);
@@ -217,9 +237,10 @@ TMOE_CASE("results are the same bits each time, and do not depend on other token
 TMOE_CASE("no tokens launch nothing, and sizes that make no sense are refused") {
     const DeviceBuffer<float> floats(64);
     const auto status = [&](tmoe_moe_shape shape) {
-        return tmoe_sparse_moe(&shape, floats.data(), floats.data(), floats.data(), floats.data(), floats.data(), floats.data(), 1 << 30, nullptr);
+        return tmoe_sparse_moe(&shape, floats.data(), floats.data(), floats.data(), floats.data(), nullptr, floats.data(), floats.data(), 1 << 30,
+                               nullptr);
     };
-    const tmoe_moe_shape good = {1, 8, 8, 4, 2, 0, TMOE_SILU, TMOE_FLOAT32, TMOE_FLOAT32, 0};
+    const tmoe_moe_shape good = {1, 8, 8, 4, 2, 0, TMOE_SOFTMAX, TMOE_SILU, TMOE_FLOAT32, TMOE_FLOAT32, 0};
     tmoe_moe_shape shape = good;
     shape.tokens = 0;
     run.expect_ok("no tokens", status(shape));
@@ -234,12 +255,14 @@ TMOE_CASE("no tokens launch nothing, and sizes that make no sense are refused") 
     refuses("ffn", [](auto &bad) { bad.ffn = 0; }, TMOE_INVALID_ARGUMENT);
     refuses("experts", [](auto &bad) { bad.experts = 257; }, TMOE_INVALID_ARGUMENT);
     refuses("top_k", [](auto &bad) { bad.top_k = 5; }, TMOE_INVALID_ARGUMENT);
+    refuses("scoring", [](auto &bad) { bad.scoring = 2; }, TMOE_INVALID_ARGUMENT);
     refuses("activation", [](auto &bad) { bad.activation = 4; }, TMOE_INVALID_ARGUMENT);
     refuses("io_type", [](auto &bad) { bad.io_type = 3; }, TMOE_INVALID_ARGUMENT);
     refuses("weight_type", [](auto &bad) { bad.weight_type = -1; }, TMOE_INVALID_ARGUMENT);
     refuses("options", [](auto &bad) { bad.options = 2; }, TMOE_INVALID_ARGUMENT);
     refuses("rows", [](auto &bad) { bad.tokens = INT32_MAX; }, TMOE_UNSUPPORTED);
-    run.expect_status("null", tmoe_sparse_moe(&good, nullptr, floats.data(), floats.data(), floats.data(), floats.data(), floats.data(), 1 << 30, nullptr),
+    run.expect_status("null", tmoe_sparse_moe(&good, nullptr, floats.data(), floats.data(), floats.data(), nullptr, floats.data(), floats.data(), 1 << 30,
+                                              nullptr),
                       TMOE_INVALID_ARGUMENT);
 }
 

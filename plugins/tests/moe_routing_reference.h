@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "tmoe_kernels.h"
+
 namespace tmoe::test {
 
 struct Slot {
@@ -16,7 +18,7 @@ struct Slot {
 
 // The slots of one token, in order. A rank goes to what a scan over the experts that are left finds: the first of them, until
 // something larger comes.
-inline std::vector<Slot> choose_slots(const float *logits, int experts, int top_k, bool normalize) {
+inline std::vector<Slot> choose_slots(const float *logits, int experts, int top_k, std::int32_t scoring, bool normalize) {
     double largest = -INFINITY, total = 0.0;
     for (int e = 0; e < experts; ++e) largest = logits[e] > largest ? double(logits[e]) : largest;
     const auto exponential = [&](double logit) { return logit == largest ? 1.0 : std::exp(logit - largest); };
@@ -30,7 +32,8 @@ inline std::vector<Slot> choose_slots(const float *logits, int experts, int top_
         for (int e = 0; e < experts; ++e)
             if (!taken[std::size_t(e)] && (best < 0 || logits[e] > logits[best])) best = e;
         taken[std::size_t(best)] = true;
-        const double weight = logits[best] == -INFINITY ? 0.0 : exponential(logits[best]) / total;
+        double weight = logits[best] == -INFINITY ? 0.0 : exponential(logits[best]) / total;
+        if (scoring == TMOE_SIGMOID) weight = 1.0 / (1.0 + std::exp(-double(logits[best])));
         slots.push_back({best, weight});
         chosen += weight;
     }
@@ -46,10 +49,12 @@ struct Routes {
     std::vector<double> row_weight;
 };
 
-inline Routes route_tokens(const std::vector<float> &logits, std::int64_t tokens, int experts, int top_k, bool normalize) {
+inline Routes route_tokens(const std::vector<float> &logits, const tmoe_routing_shape &shape) {
+    const int experts = shape.experts, top_k = shape.top_k;
     std::vector<Slot> slots;
-    for (std::int64_t token = 0; token < tokens; ++token)
-        for (const Slot &slot : choose_slots(&logits[std::size_t(token * experts)], experts, top_k, normalize)) slots.push_back(slot);
+    for (std::int64_t token = 0; token < shape.tokens; ++token)
+        for (const Slot &slot : choose_slots(&logits[std::size_t(token * experts)], experts, top_k, shape.scoring, shape.normalize_top_k != 0))
+            slots.push_back(slot);
 
     Routes routes;
     routes.slot_row.assign(slots.size(), -1);

@@ -26,7 +26,7 @@ void expect_routes(Run &run, const tmoe_routing_shape &shape, const std::vector<
     if (shape.tokens > 0) run.expect_status("too small a workspace", launch(workspace.size() - 1), TMOE_WORKSPACE_TOO_SMALL);
     if (!run.expect_ok("tmoe_moe_routing", launch(workspace.size())) || shape.tokens == 0) return;
 
-    const Routes expected = route_tokens(logits, shape.tokens, shape.experts, shape.top_k, shape.normalize_top_k != 0);
+    const Routes expected = route_tokens(logits, shape);
     if (!run.expect_equal("expert_offsets", offsets.download(), expected.expert_offsets)) return;
     const std::size_t rows = expected.row_token.size();
     std::vector<std::int32_t> tokens = row_token.download();
@@ -51,7 +51,8 @@ TMOE_CASES(cases) {
                 for (int repeat = 0; repeat < 4; ++repeat) {
                     const int tokens = int(run.random.below(repeat == 0 ? 4 : 64)) + 1;
                     const int top_k = repeat == 1 ? experts : int(run.random.below(experts < 6 ? experts : 6)) + 1;
-                    const tmoe_routing_shape shape = {tokens, experts, top_k, std::int32_t(run.random.below(2))};
+                    const tmoe_routing_shape shape = {tokens, experts, top_k, std::int32_t(run.random.below(2)),
+                                                      std::int32_t(run.random.below(2))};
                     expect_routes(run, shape, router_logits(run.random, tokens, experts, kind));
                 }
             });
@@ -60,24 +61,24 @@ TMOE_CASES(cases) {
         for (const int top_k : {1, 2})
             cases.add("many blocks, " + std::to_string(tokens) + " tokens, top " + std::to_string(top_k) + " of " + std::to_string(experts), 0,
                       [=](Run &run) {
-                          const tmoe_routing_shape shape = {tokens, experts, top_k, top_k == 2};
+                          const tmoe_routing_shape shape = {tokens, experts, top_k, top_k == 2, experts % 3 == 0};
                           expect_routes(run, shape, mixed_router_logits(run.random, tokens, experts));
                       });
     cases.add("all 128 blocks, 33000 tokens", 0, [](Run &run) {
-        expect_routes(run, {33000, 4, 2, 0}, router_logits(run.random, 33000, 4, Logits::Ordinary));
+        expect_routes(run, {33000, 4, 2, 0, TMOE_SOFTMAX}, router_logits(run.random, 33000, 4, Logits::Ordinary));
     });
 }
 
 TMOE_CASE("a full block of 2048 tokens, and none") {
-    expect_routes(run, {2048, 8, 2, 0}, mixed_router_logits(run.random, 2048, 8));
-    expect_routes(run, {0, 8, 2, 0}, {});
+    expect_routes(run, {2048, 8, 2, 0, TMOE_SIGMOID}, mixed_router_logits(run.random, 2048, 8));
+    expect_routes(run, {0, 8, 2, 0, TMOE_SOFTMAX}, {});
 }
 
 TMOE_CASE("everybody may go to one expert") {
     std::vector<float> logits;
     for (int token = 0; token < 500; ++token)
         for (int expert = 0; expert < 8; ++expert) logits.push_back(expert == 5 ? 3.0f : -INFINITY);
-    expect_routes(run, {500, 8, 2, 1}, logits);
+    expect_routes(run, {500, 8, 2, 1, TMOE_SOFTMAX}, logits);
 }
 
 TMOE_CASE("sizes that make no sense are refused") {
@@ -86,13 +87,13 @@ TMOE_CASE("sizes that make no sense are refused") {
     const auto status = [&](tmoe_routing_shape shape) {
         return tmoe_moe_routing(&shape, floats.data(), ints.data(), ints.data(), floats.data(), ints.data(), floats.data(), 1 << 30, nullptr);
     };
-    for (const tmoe_routing_shape shape : {tmoe_routing_shape{-1, 8, 2, 0}, {1, 0, 0, 0}, {1, 257, 1, 0}, {1, 8, 9, 0}, {1, 8, 0, 0}}) {
+    for (const tmoe_routing_shape shape : {tmoe_routing_shape{-1, 8, 2, 0, 0}, {1, 0, 0, 0, 0}, {1, 257, 1, 0, 0}, {1, 8, 9, 0, 0}, {1, 8, 0, 0, 0}, {1, 8, 2, 0, 2}}) {
         run.expect_status("a size", status(shape), TMOE_INVALID_ARGUMENT);
         run.expect(tmoe_moe_routing_workspace(&shape) == 0, "a workspace for %lld tokens, top %d of %d", (long long)shape.tokens, shape.top_k,
                    shape.experts);
     }
-    run.expect_status("too many slots", status({INT32_MAX / 2, 8, 2, 0}), TMOE_UNSUPPORTED);
-    const tmoe_routing_shape shape = {1, 8, 2, 0};
+    run.expect_status("too many slots", status({INT32_MAX / 2, 8, 2, 0, TMOE_SOFTMAX}), TMOE_UNSUPPORTED);
+    const tmoe_routing_shape shape = {1, 8, 2, 0, TMOE_SOFTMAX};
     run.expect_status("null", tmoe_moe_routing(&shape, nullptr, ints.data(), ints.data(), floats.data(), ints.data(), floats.data(), 1 << 30, nullptr),
                       TMOE_INVALID_ARGUMENT);
     run.expect_status("null", tmoe_moe_routing(nullptr, floats.data(), ints.data(), ints.data(), floats.data(), ints.data(), floats.data(), 1 << 30, nullptr),

@@ -22,6 +22,11 @@ fn main() -> ExitCode {
         trial("another number of rows in the logits is refused when it is run", rows_must_agree),
         trial("a mask shorter than the sequence is refused when it is run", mask_must_cover_the_sequence),
         trial("no tokens give no outputs", no_tokens),
+        trial("another number of rows in the addend is refused when it is run", addends_must_agree),
+        trial("another number of rows in the residual is refused when it is run", residuals_must_agree),
+        trial("the addend is added to what the experts give", addend_is_added),
+        trial("one expert by sigmoid is its network times its gate", sigmoid_gates_one_expert),
+        trial("a residual sum and its norm are what float64 says", sum_and_norm),
         trial("a query that sees no real point gives zeros", unseen_queries_are_zero),
         trial("a preallocated cache keeps its shape and grows in its rows", preallocated_cache),
     ]);
@@ -62,6 +67,31 @@ const REFUSED: &[Refused] = &[
             sparse_moe(g, [4, 8, 12], [4, 6, 8], &[("top_k", 2.into()), ("activation", "sine".into())])
         },
         says: &["SparseMoe", "activation", "sine", "silu"],
+    },
+    Refused {
+        name: "a scoring that does not exist",
+        build: |g| sparse_moe(g, [4, 8, 12], [4, 6, 8], &[("top_k", 2.into()), ("scoring", "tanh".into())]),
+        says: &["SparseMoe", "scoring", "tanh", "softmax", "sigmoid"],
+    },
+    Refused {
+        name: "an addend of another width",
+        build: |g| sparse_moe_onto(g, [4, 8, 12], [4, 6, 8], &[("top_k", 2.into())], Some(7)),
+        says: &["SparseMoe", "addend", "7]", "8]", "`x`"],
+    },
+    Refused {
+        name: "a norm's weight of another length",
+        build: |g| norm(g, 8, 8, 7, 1e-6),
+        says: &["AddRmsNorm", "`x`", "8]", "hidden = 7"],
+    },
+    Refused {
+        name: "a residual of another width",
+        build: |g| norm(g, 8, 6, 8, 1e-6),
+        says: &["AddRmsNorm", "residual", "6]", "`x`"],
+    },
+    Refused {
+        name: "an epsilon below zero",
+        build: |g| norm(g, 8, 8, 8, -1.0),
+        says: &["AddRmsNorm", "epsilon", "-1", "at least 0"],
     },
     Refused {
         name: "a bias of another length",
@@ -148,10 +178,40 @@ fn sparse_moe(
     down: [i64; 3],
     attributes: &[(&str, Attribute)],
 ) -> AnyValue {
+    sparse_moe_onto(g, gate_up, down, attributes, None)
+}
+
+/// With an addend of the given width.
+fn sparse_moe_onto(
+    g: &mut GraphBuilder,
+    gate_up: [i64; 3],
+    down: [i64; 3],
+    attributes: &[(&str, Attribute)],
+    addend: Option<i64>,
+) -> AnyValue {
     let x = g.input::<F32>("x", [Dim::symbol("tokens"), Dim::fixed(gate_up[1])]);
     let logits = g.input::<F32>("router_logits", [Dim::symbol("rows"), Dim::fixed(gate_up[0])]);
-    let inputs = [x.any(), logits.any(), weights(g, &gate_up), weights(g, &down)].map(Some);
+    let addend =
+        addend.map(|width| g.input::<F32>("addend", [Dim::symbol("summands"), Dim::fixed(width)]).any());
+    let [x, logits, gate_up_weights, down] =
+        [x.any(), logits.any(), weights(g, &gate_up), weights(g, &down)].map(Some);
+    let inputs = [x, logits, gate_up_weights, down, None, None, addend];
     custom(g, "SparseMoe", &inputs, attributes, &[[Dim::symbol("tokens"), Dim::fixed(gate_up[1])].into()])
+}
+
+/// The second output is the graph's output `sum`.
+fn norm(g: &mut GraphBuilder, x: i64, residual: i64, weight: i64, epsilon: f32) -> AnyValue {
+    let shape = |width| [Dim::symbol("rows"), Dim::fixed(width)];
+    let inputs = [
+        g.input::<F32>("x", shape(x)).any(),
+        g.input::<F32>("residual", [Dim::symbol("summands"), Dim::fixed(residual)]).any(),
+        weights(g, &[weight]),
+    ];
+    let output = (DataType::Float32, Shape::from(shape(x)));
+    let outputs = [output.clone(), output];
+    let outputs = g.custom("tmoe", "AddRmsNorm", &inputs.map(Some), &[("epsilon", epsilon.into())], &outputs);
+    g.output("sum", outputs[1]);
+    outputs[0]
 }
 
 fn attention(g: &mut GraphBuilder, q: i64, kv: i64, attributes: &[(&str, Attribute)]) -> AnyValue {
@@ -259,6 +319,85 @@ fn unseen_queries_are_zero() -> Result<(), Failed> {
     } else {
         Err(format!("{y:?}").into())
     }
+}
+
+/// Four experts of hidden 8 onto an addend.
+fn moe_onto() -> Model {
+    model(|g| sparse_moe_onto(g, [4, 8, 12], [4, 6, 8], &[("top_k", 2.into())], Some(8)))
+}
+
+fn addends_must_agree() -> Result<(), Failed> {
+    let inputs =
+        named([("x", float(&[3, 8])), ("router_logits", float(&[3, 4])), ("addend", float(&[2, 8]))]);
+    match run(&moe_onto(), inputs) {
+        Err(message) if message.contains("addend") && message.contains("[3, 8] as `x`") => Ok(()),
+        other => Err(format!("{other:?}").into()),
+    }
+}
+
+fn residuals_must_agree() -> Result<(), Failed> {
+    let inputs = named([("x", float(&[3, 8])), ("residual", float(&[2, 8]))]);
+    match run(&model(|g| norm(g, 8, 8, 8, 1e-6)), inputs) {
+        Err(message) if message.contains("residual") && message.contains("[3, 8] as `x`") => Ok(()),
+        other => Err(format!("{other:?}").into()),
+    }
+}
+
+fn float32(outputs: &NamedTensors, name: &str) -> Result<Vec<f32>, Failed> {
+    match outputs.get(name) {
+        Some(Tensor::F32(values)) => Ok(values.iter().copied().collect()),
+        other => Err(format!("{name}: {other:?}").into()),
+    }
+}
+
+fn near(found: &[f32], expected: &[f64]) -> Result<(), Failed> {
+    let is_near = |(found, expected): (&f32, &f64)| (f64::from(*found) - expected).abs() <= 1e-6;
+    if found.len() == expected.len() && found.iter().zip(expected).all(is_near) {
+        Ok(())
+    } else {
+        Err(format!("{found:?} rather than {expected:?}").into())
+    }
+}
+
+fn addend_is_added() -> Result<(), Failed> {
+    let inputs = || named([("x", float(&[3, 8])), ("router_logits", float(&[3, 4]))]);
+    let alone = float32(&run(&moe(), inputs())?, "y")?;
+    let mut with_addend = inputs();
+    with_addend.insert("addend".to_owned(), float(&[3, 8]));
+    let addend = float32(&with_addend, "addend")?;
+    let together = float32(&run(&moe_onto(), with_addend)?, "y")?;
+    let expected: Vec<f64> = alone.iter().zip(&addend).map(|(y, a)| f64::from(*y) + f64::from(*a)).collect();
+    near(&together, &expected)
+}
+
+fn sigmoid_gates_one_expert() -> Result<(), Failed> {
+    let one = |scoring: &str| {
+        let model = model(|g| {
+            sparse_moe(g, [1, 8, 12], [1, 6, 8], &[("top_k", 1.into()), ("scoring", scoring.into())])
+        });
+        run(&model, named([("x", float(&[3, 8])), ("router_logits", float(&[3, 1]))]))
+    };
+    let (whole, gated) = (float32(&one("softmax")?, "y")?, float32(&one("sigmoid")?, "y")?);
+    let logits = [0.0f64, 0.37, 0.74].map(f64::sin);
+    let gate = |row: usize| 1.0 / (1.0 + (-logits[row]).exp());
+    let expected: Vec<f64> =
+        whole.iter().enumerate().map(|(index, y)| f64::from(*y) * gate(index / 8)).collect();
+    near(&gated, &expected)
+}
+
+fn sum_and_norm() -> Result<(), Failed> {
+    let inputs = named([("x", float(&[3, 8])), ("residual", float(&[3, 8]))]);
+    // Both inputs are the same numbers, and the weights those of `weights`.
+    let sums: Vec<f64> = float32(&inputs, "x")?.iter().map(|x| 2.0 * f64::from(*x)).collect();
+    let weight = |column: usize| ((column * 7 + 3) % 11) as f64 * 0.1 - 0.5;
+    let mut expected = Vec::new();
+    for row in sums.chunks(8) {
+        let root = (row.iter().map(|sum| sum * sum).sum::<f64>() / 8.0 + 1e-3).sqrt();
+        expected.extend(row.iter().enumerate().map(|(column, sum)| sum / root * weight(column)));
+    }
+    let outputs = run(&model(|g| norm(g, 8, 8, 8, 1e-3)), inputs)?;
+    near(&float32(&outputs, "y")?, &expected)?;
+    near(&float32(&outputs, "sum")?, &sums)
 }
 
 /// With room for all points in the past's buffer, the present has its shape, and the same rows as without.

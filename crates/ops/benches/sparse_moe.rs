@@ -10,7 +10,9 @@ use std::time::Instant;
 use self::support::{Pair, noise, plain, scaled_noise};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use half::bf16;
-use tmoe_ops::cpu::{Activation, Parallel, Sequential, SparseMoe, SparseMoeShape, Weights, peak_gflops};
+use tmoe_ops::cpu::{
+    Activation, Parallel, Scoring, Sequential, SparseMoe, SparseMoeShape, Weights, peak_gflops,
+};
 
 struct Inputs {
     shape: SparseMoeShape,
@@ -29,6 +31,7 @@ impl Inputs {
             ffn,
             top_k,
             activation: Activation::Silu,
+            scoring: Scoring::Softmax,
             normalize_top_k: false,
         };
         let (gate_up, down) =
@@ -63,7 +66,7 @@ impl Inputs {
     }
 
     fn run(&mut self, parallel: &dyn Parallel) {
-        self.moe.run(&self.x, &self.logits, &mut self.y, &mut self.scratch, parallel);
+        self.moe.run(&self.x, &self.logits, None, &mut self.y, &mut self.scratch, parallel);
     }
 
     fn flops(&self) -> u64 {

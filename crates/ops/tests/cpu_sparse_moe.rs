@@ -3,7 +3,9 @@
 use std::num::NonZeroUsize;
 
 use half::bf16;
-use tmoe_ops::cpu::{Activation, Parallel, ScopedThreads, Sequential, SparseMoe, SparseMoeShape, Weights};
+use tmoe_ops::cpu::{
+    Activation, Parallel, ScopedThreads, Scoring, Sequential, SparseMoe, SparseMoeShape, Weights,
+};
 
 #[allow(dead_code)]
 #[path = "../src/cpu/sparse_moe/reference.rs"]
@@ -13,8 +15,8 @@ use self::reference::{Near, Random, Rounding, moe};
 const HIDDEN: usize = 384;
 
 fn shape(experts: usize, ffn: usize, top_k: usize) -> SparseMoeShape {
-    let activation = Activation::Silu;
-    SparseMoeShape { experts, hidden: HIDDEN, ffn, top_k, activation, normalize_top_k: false }
+    let (activation, scoring) = (Activation::Silu, Scoring::Softmax);
+    SparseMoeShape { experts, hidden: HIDDEN, ffn, top_k, activation, scoring, normalize_top_k: false }
 }
 
 struct Inputs {
@@ -38,7 +40,7 @@ fn run(moe: &SparseMoe, inputs: &Inputs, parallel: &dyn Parallel) -> Vec<f32> {
     let tokens = inputs.x.len() / HIDDEN;
     let mut scratch = vec![f32::NAN; moe.scratch_len(tokens)];
     let mut y = vec![f32::NAN; inputs.x.len()];
-    moe.run(&inputs.x, &inputs.logits, &mut y, &mut scratch, parallel);
+    moe.run(&inputs.x, &inputs.logits, None, &mut y, &mut scratch, parallel);
     y
 }
 
@@ -126,7 +128,7 @@ fn too_little_scratch_memory_is_refused() {
     let inputs = inputs(&shape, 3);
     let moe = SparseMoe::new(shape, Weights::F32(&inputs.gate_up), Weights::F32(&inputs.down));
     let mut scratch = vec![0.0; moe.scratch_len(3) - 1];
-    moe.run(&inputs.x, &inputs.logits, &mut vec![0.0; inputs.x.len()], &mut scratch, &Sequential);
+    moe.run(&inputs.x, &inputs.logits, None, &mut vec![0.0; inputs.x.len()], &mut scratch, &Sequential);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-// The activation functions of the gate.
+// The activation functions of the gate, and the sigmoid of a logit.
 #pragma once
 
 #include "arch.cuh"
@@ -11,6 +11,12 @@ template <bool Fast>
 __device__ __forceinline__ float times_sigmoid(float x, float of) {
     if constexpr (Fast) return __fdividef(x, 1.0f + __expf(-of));
     return x / (1.0f + expf(-of));
+}
+
+// 1 / (1 + e^-x), without an exponential that overflows where the result is small.
+__device__ __forceinline__ float sigmoid(float x) {
+    const float e = expf(-fabsf(x));
+    return x < 0.0f ? e / (1.0f + e) : 1.0f / (1.0f + e);
 }
 
 template <bool Fast>

@@ -9,6 +9,7 @@
 #include "gemm_activation.cuh"
 #include "gemm_groups.cuh"
 #include "gemm_loader.cuh"
+#include "gemm_types.cuh"
 #include "numeric.cuh"
 #include "warp.cuh"
 
@@ -20,15 +21,20 @@ struct RowTarget {
     float weight;
 };
 
-// The softmax over one logit: all or nothing, NaN for NaN.
-__device__ __forceinline__ float weight_of_one(float logit) { return logit == -INFINITY ? 0.0f : logit != logit ? logit : 1.0f; }
+// All or nothing is NaN for NaN.
+__device__ __forceinline__ float weight_of_one(RowScoring scoring, float logit) {
+    const auto all_or_nothing = [](bool nothing, float value) { return nothing ? 0.0f : value != value ? value : 1.0f; };
+    if (scoring == RowScoring::Softmax) return all_or_nothing(logit == -INFINITY, logit);
+    const float weight = sigmoid(logit);
+    return scoring == RowScoring::Sigmoid ? weight : all_or_nothing(weight == 0.0f, weight);
+}
 
 __device__ __forceinline__ RowTarget row_target(const GroupedProduct &product, const RowTile &rows, std::int64_t row) {
     if (row >= rows.end) return {-1, 0.0f};
     const std::int64_t to = product.output_rows != nullptr ? product.output_rows[row] : row;
     float weight = 1.0f;
     if (product.row_weights != nullptr) weight = product.row_weights[row];
-    if (product.row_logits != nullptr) weight = weight_of_one(product.row_logits[row]);
+    if (product.row_logits != nullptr) weight = weight_of_one(product.row_scoring, product.row_logits[row]);
     return {to * product.columns, weight};
 }
 
@@ -57,10 +63,18 @@ __device__ __forceinline__ void store_tile(const GroupedProduct &product, const 
             sums.pairs(slab, row, pair);
         }
     };
-    // A weight of zero is zero, whatever the row holds.
-    const auto weighted = [](float weight, float value) {
-        if constexpr (Gated) return value;
-        return weight == 0.0f ? 0.0f : weight * value;
+    // Two neighbouring sums, weighted, plus the addend. A weight of zero is zero, whatever the row holds.
+    const auto finish = [&](const RowTarget &target, std::int64_t at, float &first, float &second) {
+        if constexpr (!Gated) {
+            first = target.weight == 0.0f ? 0.0f : target.weight * first;
+            second = target.weight == 0.0f ? 0.0f : target.weight * second;
+            if (product.addend != nullptr && target.element >= 0 && at < product.columns) {
+                float added[2];
+                load_floats_of(product.output_type, product.addend, target.element + at, added);
+                first += added[0];
+                second += added[1];
+            }
+        }
     };
 
 #pragma unroll
@@ -75,8 +89,7 @@ __device__ __forceinline__ void store_tile(const GroupedProduct &product, const 
                     const std::int64_t at = first_column + column;
                     if (target.element < 0 || at >= product.columns) return;
                     float *const to = output + target.element + at;
-                    first = weighted(target.weight, first);
-                    second = weighted(target.weight, second);
+                    finish(target, at, first, second);
                     if (whole) {
                         store_vector(to, Vector<float, 2>{{first, second}});
                     } else {
@@ -88,16 +101,15 @@ __device__ __forceinline__ void store_tile(const GroupedProduct &product, const 
         }
         struct OwnRow {
             int row;
-            float weight;
+            RowTarget target;
         };
         each_pair(
             slab,
             [&](int r) {
-                return OwnRow{r, Gated ? 1.0f : row_target(product, rows, slab_row + r).weight};
+                return OwnRow{r, Gated ? RowTarget{} : row_target(product, rows, slab_row + r)};
             },
             [&](const OwnRow &own, int column, float first, float second) {
-                first = weighted(own.weight, first);
-                second = weighted(own.weight, second);
+                finish(own.target, first_column + column, first, second);
                 words[own.row * kStride + column / 2] =
                     product.output_type == TMOE_FLOAT16 ? pack_floats<float16>(first, second) : pack_floats<bfloat16>(first, second);
             });

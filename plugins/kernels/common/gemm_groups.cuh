@@ -15,6 +15,9 @@
 
 namespace tmoe {
 
+// What one expert's logit gives: all or nothing, its sigmoid, or all or nothing of that.
+enum class RowScoring : std::int32_t { Softmax, Sigmoid, NormalizedSigmoid };
+
 // The matrices and sizes of a grouped product, as a kernel takes them.
 struct GroupedProduct {
     const void *input;                 // [.., k]
@@ -30,9 +33,11 @@ struct GroupedProduct {
 
     void *output;                      // [.., columns]
     std::int32_t output_type;
+    RowScoring row_scoring;            // of row_logits
     const std::int32_t *output_rows;   // [rows]: which row of the output; null: row r
     const float *row_weights;          // [rows], or null: what rows are multiplied by
-    const float *row_logits;           // [rows], or null: rows are multiplied by the softmax over this one logit
+    const float *row_logits;           // [rows], or null: rows are multiplied by what this one logit gives
+    const void *addend;                // as the output, or null: added to it; plain only, columns a multiple of 8, k in one part
 
     std::int32_t column_tiles;         // set when launched
     std::int32_t split_k;              // k of one of gridDim.y parts, whose sums are separate outputs

@@ -62,7 +62,7 @@ pub(crate) fn operators_are_those_of_the_op_set(exported: &Exported) {
         assert!(proto.functions.is_empty(), "{}", graph.op_set);
         for node in graph.nodes() {
             let domain = match node.op_type() {
-                "SparseMoe" | "FlashAttention" | "Linear" => "tmoe",
+                "SparseMoe" | "FlashAttention" | "Linear" | "AddRmsNorm" => "tmoe",
                 _ => "",
             };
             assert_eq!(node.domain(), domain, "{}: {}", graph.op_set, node.name());

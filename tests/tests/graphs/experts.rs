@@ -26,6 +26,7 @@ pub(crate) fn every_expert_is_used(exported: &Exported) {
         assert_eq!(dense.initializer(&down).dims, [experts as i64, ffn, hidden]);
     }
     one_node_holds_all_experts(exported);
+    residual_sums_are_in_the_norms(exported);
     // Two products per expert, and each expert's result reaches the sum.
     let in_experts = |op: &str| {
         let nodes = standard.nodes().iter().filter(|node| node.name().contains("/experts."));
@@ -54,12 +55,31 @@ fn one_node_holds_all_experts(exported: &Exported) {
         let path = format!("layers.{layer}.ffn");
         match config.expert_ffn() {
             Some(ffn) if !config.use_dense() => {
+                let node = |part: &str| {
+                    let name = format!("/model/layers.{layer}/ffn_layer/{part}/SparseMoe");
+                    nodes.iter().find(|node| node.name() == name).expect("both are named after their part")
+                };
+                assert_eq!(node("shared_expert").input.last(), node("experts").output.first());
                 stacks(&format!("{path}.experts"), config.experts(), ffn);
                 stacks(&format!("{path}.shared_expert"), 1, config.intermediate_size());
             }
             _ => stacks(&path, 1, config.intermediate_size()),
         }
     }
+}
+
+/// In the op set `plugin` all norms but the first also add, and nothing else of a layer does, unless it is a bias.
+fn residual_sums_are_in_the_norms(exported: &Exported) {
+    let plugin = exported.graph(OpSet::Plugin);
+    let names = |op_type: &str| -> Vec<&str> {
+        let nodes = plugin.nodes().iter().filter(|node| node.op_type() == op_type);
+        nodes.map(tmoe_onnx::proto::NodeProto::name).collect()
+    };
+    assert_eq!(names("RMSNormalization"), ["/model/layers.0/input_layernorm/RMSNormalization"]);
+    assert_eq!(names("AddRmsNorm").len(), 2 * exported.config().layers());
+    let in_layers = |name: &&str| name.starts_with("/model/layers.") && !name.contains("router_statistics");
+    assert!(names("Add").iter().filter(|name| in_layers(name)).all(|name| name.contains("_proj/")));
+    assert_eq!(names("Mul").iter().filter(|name| in_layers(name)).count(), 0);
 }
 
 pub(crate) fn experts_are_slices_of_the_stack(exported: &Exported) {

@@ -56,12 +56,16 @@ fn feed_forward_points(exported: &Exported, graph: &Graph, layer: usize) -> &'st
             .find(|points| found == format!("float [batch, {points}, {width}]"))
             .unwrap_or_else(|| panic!("{path}: {found}"));
     }
-    // Routing works on tokens, the positions of all series in one axis.
+    // Routing works on tokens: outside of the op set `plugin` the positions of all series in one axis.
     let found = [
         graph.outputs_of(&format!("{path}/shared_expert/{inner}"))[0],
         graph.outputs_of(&format!("{path}/router/MatMul"))[0],
     ];
-    [("1", "batch"), ("sequence", "batch*sequence")]
+    let tokens = match graph.op_set {
+        OpSet::Plugin => [("1", "batch, 1"), ("sequence", "batch, sequence")],
+        OpSet::Standard | OpSet::Dense => [("1", "batch"), ("sequence", "batch*sequence")],
+    };
+    tokens
         .into_iter()
         .find(|(_, tokens)| {
             found

@@ -5,7 +5,7 @@ use tmoe_onnx::GraphBuilder;
 use tmoe_package::OpSet;
 
 use super::linear::product;
-use super::norm::norm;
+use super::norm::{Hidden, norm};
 use super::{Tensor, Weights, int};
 use crate::weights::WeightLayout;
 
@@ -22,9 +22,9 @@ pub(crate) fn heads(
     op_set: OpSet,
     layout: &WeightLayout,
     weights: &dyn Weights,
-    hidden: Tensor,
+    hidden: Hidden,
 ) -> Vec<Tensor> {
-    let hidden = norm(g, config, weights, "norm", hidden, layout.final_norm);
+    let hidden = norm(g, config, weights, "norm", hidden, layout.final_norm).normed;
     g.scoped("lm_heads", |g| {
         let all = product(g, op_set, weights, hidden, layout.heads);
         let sizes: Vec<i64> = config.horizon_lengths().iter().copied().map(int).collect();

@@ -5,7 +5,7 @@ use tmoe_onnx::{F32, GraphBuilder, KvCache};
 
 use super::attention::{AttentionInputs, attention};
 use super::feed_forward::{FeedForward, feed_forward};
-use super::norm::norm;
+use super::norm::{Hidden, Normed, norm};
 use super::positions::{Positions, last_of};
 use super::router::{RouterStatistics, statistics};
 use super::{GraphOptions, Tensor, Weights};
@@ -14,7 +14,7 @@ use crate::weights::{LayerBlobs, ProjectionBlobs};
 /// What a layer works on.
 pub(crate) struct LayerInputs<'a> {
     /// `[batch, sequence, hidden]`.
-    pub(crate) hidden: Tensor,
+    pub(crate) hidden: Hidden,
     /// Positions of the pass.
     pub(crate) positions: &'a Positions,
     /// `[batch, kv_heads, past, head_dim]` each.
@@ -26,7 +26,7 @@ pub(crate) struct LayerInputs<'a> {
 /// What a layer gives.
 pub(crate) struct LayerOutputs {
     /// `[batch, sequence, hidden]`, or `[batch, 1, hidden]` where the layer's queries stand apart.
-    pub(crate) hidden: Tensor,
+    pub(crate) hidden: Hidden,
     /// The cache with this pass appended.
     pub(crate) present: KvCache<F32>,
     /// Of a routed layer, if asked for.
@@ -45,15 +45,16 @@ pub(crate) fn layer(
 ) -> LayerOutputs {
     g.scoped(format!("layers.{index}"), |g| {
         let LayerInputs { hidden, positions, cache, statistics_mask } = inputs;
-        let normed = norm(g, config, weights, "input_layernorm", hidden, blobs.input_norm);
+        let Normed { hidden, normed } = norm(g, config, weights, "input_layernorm", hidden, blobs.input_norm);
         let attended =
             attention(g, config, options, blobs, weights, AttentionInputs { x: normed, positions, cache });
         let residual = match blobs.projections {
             ProjectionBlobs::Fused(_) => hidden,
             ProjectionBlobs::QueryApart { .. } => g.scoped("last", |g| last_of(g, hidden, 1)),
         };
-        let hidden = g.add(residual, attended.output);
-        let normed = norm(g, config, weights, "post_attention_layernorm", hidden, blobs.post_attention_norm);
+        let hidden = Hidden::updated(g, options.op_set, residual, attended.output);
+        let Normed { hidden, normed } =
+            norm(g, config, weights, "post_attention_layernorm", hidden, blobs.post_attention_norm);
         let network = FeedForward {
             op_set: options.op_set,
             layer: index,
@@ -65,7 +66,7 @@ pub(crate) fn layer(
             (Some(routing), Some(mask)) => Some(statistics(g, config, routing, mask)),
             _ => None,
         };
-        let hidden = g.add(hidden, fed.output);
+        let hidden = Hidden::updated(g, options.op_set, hidden, fed.output);
         LayerOutputs { hidden, present: attended.present, statistics }
     })
 }

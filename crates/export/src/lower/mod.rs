@@ -33,6 +33,7 @@ mod weights;
 pub(crate) use heads::output_name;
 pub(crate) use layer::{LayerInputs, layer};
 pub(crate) use model::{GraphOptions, Prelude, Tail, build, prelude, tail};
+pub(crate) use norm::Hidden;
 pub(crate) use positions::{PositionTables, Positions, Queries, Rotary};
 pub(crate) use router::RouterStatistics;
 pub(crate) use weights::{ExternalWeights, Weights};

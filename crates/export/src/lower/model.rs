@@ -7,8 +7,8 @@ use tmoe_package::{OpSet, Positions as PredictedPositions};
 use super::loss::{LossInputs, loss, token_mask};
 use super::positions::last_of;
 use super::{
-    LayerInputs, OPSET, Positions, RouterStatistics, Tensor, Weights, batch, embedding, fixed, heads, layer,
-    loss_mask, output_name, past, position_tables, sequence,
+    Hidden, LayerInputs, OPSET, Positions, RouterStatistics, Tensor, Weights, batch, embedding, fixed, heads,
+    layer, loss_mask, output_name, past, position_tables, sequence,
 };
 use crate::weights::WeightLayout;
 
@@ -34,7 +34,7 @@ pub(crate) struct Prelude {
 /// What the layers end with.
 pub(crate) struct Tail<'a> {
     /// `[batch, positions, hidden]`.
-    pub(crate) hidden: Tensor,
+    pub(crate) hidden: Hidden,
     /// One per routed layer, with losses.
     pub(crate) statistics: &'a [RouterStatistics],
     /// As in [`Prelude`].
@@ -53,9 +53,10 @@ pub(crate) fn build(
     if options.op_set == OpSet::Plugin {
         g.import_opset(tmoe_ops::schema::DOMAIN, i64::from(tmoe_ops::schema::VERSION));
     }
-    let Prelude { mut hidden, positions, token_mask } = prelude(g, config, layout, weights, options);
+    let Prelude { hidden, positions, token_mask } = prelude(g, config, layout, weights, options);
     let caches: Vec<_> = (0..config.layers()).map(|index| cache_inputs(g, config, index)).collect();
 
+    let mut hidden = Hidden::Whole(hidden);
     let (mut presents, mut statistics) = (Vec::new(), Vec::new());
     for (index, (blobs, cache)) in layout.layers.iter().zip(caches).enumerate() {
         let inputs = LayerInputs { hidden, positions: &positions, cache, statistics_mask: token_mask };

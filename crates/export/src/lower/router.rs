@@ -14,12 +14,10 @@ use crate::weights::BlobId;
 /// What the router says of a batch of tokens.
 #[derive(Clone, Copy)]
 pub(crate) struct RouterScores {
-    /// `[tokens, experts]`.
+    /// `[.., experts]`.
     pub(crate) logits: Tensor,
-    /// Gate of the shared expert before its sigmoid, `[tokens, 1]`.
+    /// Gate of the shared expert before its sigmoid, `[.., 1]`.
     pub(crate) shared_logit: Tensor,
-    /// Weight of the shared expert, `[tokens, 1]`.
-    pub(crate) shared: Tensor,
 }
 
 /// The experts chosen for a batch of tokens.
@@ -44,7 +42,7 @@ pub(crate) struct Routed<'a> {
     pub(crate) sum: Tensor,
 }
 
-/// Scores `tokens` `[tokens, hidden]`.
+/// Scores tokens `[.., hidden]`.
 pub(crate) fn score(
     g: &mut GraphBuilder,
     config: &Config,
@@ -56,9 +54,13 @@ pub(crate) fn score(
         let weight = weights.tensor(g, router);
         let both = g.matmul(tokens, weight);
         let parts = g.split(both, -1, &[int(config.experts()), 1]);
-        let shared = g.scoped("shared_expert_gate", |g| g.sigmoid(parts[1]));
-        RouterScores { logits: parts[0], shared_logit: parts[1], shared }
+        RouterScores { logits: parts[0], shared_logit: parts[1] }
     })
+}
+
+/// The weight of the shared expert from its logit.
+pub(crate) fn shared_gate(g: &mut GraphBuilder, logit: Tensor) -> Tensor {
+    g.scoped("router", |g| g.scoped("shared_expert_gate", |g| g.sigmoid(logit)))
 }
 
 /// Chooses the experts of each token.

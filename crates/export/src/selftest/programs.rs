@@ -6,9 +6,9 @@ use tmoe_onnx::{AnyValue, Dim, F32, GraphBuilder, GraphError, KvCache, ModelMeta
 use super::engine::Program;
 use crate::error::ExportError;
 use crate::lower::{
-    GraphOptions, LayerInputs, OPSET, PositionTables, Positions, Prelude, Queries, Rotary, RouterStatistics,
-    Tail, Tensor, Weights, batch, fixed, int, layer as lower_layer, past, prelude as lower_prelude, sequence,
-    tail as lower_tail,
+    GraphOptions, Hidden, LayerInputs, OPSET, PositionTables, Positions, Prelude, Queries, Rotary,
+    RouterStatistics, Tail, Tensor, Weights, batch, fixed, int, layer as lower_layer, past,
+    prelude as lower_prelude, sequence, tail as lower_tail,
 };
 use crate::weights::{BlobId, ProjectionBlobs, WeightLayout};
 
@@ -126,9 +126,11 @@ pub(super) fn layer(
     let cached = || [batch(), fixed(config.kv_heads()), past(), fixed(config.head_dim())];
     let cache = KvCache { key: g.input("past.key", cached()), value: g.input("past.value", cached()) };
     let statistics_mask = options.with_loss.then(|| g.input::<F32>("token_mask", [batch(), sequence()]));
+    let hidden = Hidden::Whole(hidden);
     let inputs = LayerInputs { hidden, positions: &positions, cache, statistics_mask };
     let outputs = lower_layer(g, config, options, index, blobs, &InputWeights(layout), inputs);
-    g.output("hidden.next", outputs.hidden);
+    let hidden = outputs.hidden.whole(g);
+    g.output("hidden.next", hidden);
     g.output("present.key", outputs.present.key);
     g.output("present.value", outputs.present.value);
     if let Some(RouterStatistics { chosen, probability }) = outputs.statistics {
@@ -161,7 +163,7 @@ pub(super) fn tail(
             statistics.push(RouterStatistics { chosen, probability });
         }
     }
-    let inputs = Tail { hidden, statistics: &statistics, token_mask };
+    let inputs = Tail { hidden: Hidden::Whole(hidden), statistics: &statistics, token_mask };
     lower_tail(g, config, layout, &InputWeights(layout), options, inputs);
     compile("tail", builder)
 }

@@ -40,6 +40,23 @@ pub(crate) fn sparse_moe(
     }
 }
 
+/// `sum = x + residual`, `y = sum / sqrt(mean(sum^2) + epsilon) * weight`, rows as long as `weight`.
+pub(crate) fn add_rms_norm(
+    x: &[f32],
+    residual: &[f32],
+    weight: &[f32],
+    epsilon: f32,
+    y: &mut [f32],
+    sum: &mut [f32],
+) {
+    sum.iter_mut().zip(x.iter().zip(residual)).for_each(|(sum, (x, residual))| *sum = x + residual);
+    for (sum, y) in sum.chunks_exact(weight.len()).zip(y.chunks_exact_mut(weight.len())) {
+        let squares: f32 = sum.iter().map(|sum| sum * sum).sum();
+        let root = (squares / weight.len() as f32 + epsilon).sqrt();
+        y.iter_mut().zip(sum.iter().zip(weight)).for_each(|(y, (sum, weight))| *y = sum / root * weight);
+    }
+}
+
 /// Causal attention of the last `queries` of the keys' points, one head: q [queries, head_dim], k and v [keys, head_dim],
 /// with a row of scores. Nothing is rotated.
 pub(crate) fn attention(head_dim: usize, q: &[f32], k: &[f32], v: &[f32], y: &mut [f32]) {

@@ -4,6 +4,7 @@
 //! own thread pool stays the only one.
 
 mod activation;
+mod add_rms_norm;
 mod flash_attention;
 mod linear;
 mod matmul;
@@ -14,6 +15,7 @@ pub(crate) mod simd;
 mod sparse_moe;
 
 pub use self::activation::Activation;
+pub use self::add_rms_norm::AddRmsNorm;
 pub use self::flash_attention::{
     AttentionInputs, AttentionOutputs, AttentionSizes, FlashAttention, FlashAttentionShape,
 };
@@ -22,4 +24,4 @@ pub use self::matmul::Weights;
 pub use self::parallel::{Parallel, ScopedThreads, Sequential};
 pub use self::peak::peak_gflops;
 pub use self::rotary::RotaryRounding;
-pub use self::sparse_moe::{SparseMoe, SparseMoeShape};
+pub use self::sparse_moe::{Scoring, SparseMoe, SparseMoeShape};

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Runs independent tasks, on the threads of a host's pool or on the calling thread.
 pub trait Parallel: Sync {
@@ -10,6 +11,26 @@ pub trait Parallel: Sync {
 
     /// Calls `task` once with every index below `tasks`, in any order and on any thread, and returns when all are done.
     fn for_each(&self, tasks: usize, task: &(dyn Fn(usize) + Sync));
+}
+
+/// Calls `task` once with every item and the item's index: each item is one task's own.
+pub(crate) fn for_each_item<T: Send>(
+    parallel: &dyn Parallel,
+    items: impl Iterator<Item = T>,
+    task: impl Fn(usize, T) + Sync,
+) {
+    if parallel.threads().get() == 1 {
+        items.enumerate().for_each(|(index, item)| task(index, item));
+        return;
+    }
+    // Each item is taken by the one task of its index.
+    let items: Vec<_> = items.map(|item| Mutex::new(Some(item))).collect();
+    parallel.for_each(items.len(), &|index| {
+        let item = items[index].lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(item) = item {
+            task(index, item);
+        }
+    });
 }
 
 /// Runs every task on the calling thread.

@@ -20,6 +20,7 @@ pub(super) struct MoeShape {
     pub(super) experts: i32,
     pub(super) top_k: i32,
     pub(super) normalize_top_k: i32,
+    pub(super) scoring: i32,
     pub(super) activation: i32,
     pub(super) io_type: i32,
     pub(super) weight_type: i32,
@@ -58,6 +59,15 @@ pub(super) struct AttentionShape {
     pub(super) options: u32,
 }
 
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RmsNormShape {
+    pub(super) rows: i64,
+    pub(super) hidden: i32,
+    pub(super) io_type: i32,
+    pub(super) epsilon: f32,
+}
+
 unsafe extern "C" {
     pub(super) fn tmoe_status_text(status: Status) -> *const c_char;
 
@@ -68,6 +78,7 @@ unsafe extern "C" {
         router_logits: *const f32,
         gate_up: *const c_void,
         down: *const c_void,
+        addend: *const c_void,
         y: *mut c_void,
         workspace: *mut c_void,
         workspace_bytes: usize,
@@ -100,6 +111,16 @@ unsafe extern "C" {
         present_value: *mut c_void,
         workspace: *mut c_void,
         workspace_bytes: usize,
+        stream: *mut c_void,
+    ) -> Status;
+
+    pub(super) fn tmoe_add_rms_norm(
+        shape: *const RmsNormShape,
+        x: *const c_void,
+        residual: *const c_void,
+        weight: *const f32,
+        sum: *mut c_void,
+        y: *mut c_void,
         stream: *mut c_void,
     ) -> Status;
 }
@@ -148,14 +169,16 @@ mod tests {
                 )*
             };
         }
-        structure!("tmoe_moe_shape", MoeShape, tokens hidden ffn experts top_k normalize_top_k activation io_type weight_type options);
+        structure!("tmoe_moe_shape", MoeShape, tokens hidden ffn experts top_k normalize_top_k scoring activation io_type
+            weight_type options);
         structure!("tmoe_linear_shape", LinearShape, rows input output io_type weight_type options);
         structure!("tmoe_attention_shape", AttentionShape, batch queries sequence past past_capacity present_capacity heads
             kv_heads head_dim io_type cache_type compute_type rotary_rounding rope_theta scale options);
-        use crate::cpu::{Activation, RotaryRounding};
+        structure!("tmoe_rms_norm_shape", RmsNormShape, rows hidden io_type epsilon);
+        use crate::cpu::{Activation, RotaryRounding, Scoring};
         use crate::cuda::FloatType;
         for (name, number) in [
-            ("TMOE_KERNELS_ABI", 1),
+            ("TMOE_KERNELS_ABI", 2),
             ("TMOE_INVALID_ARGUMENT", INVALID_ARGUMENT),
             ("TMOE_UNSUPPORTED", UNSUPPORTED),
             ("TMOE_WORKSPACE_TOO_SMALL", WORKSPACE_TOO_SMALL),
@@ -166,6 +189,8 @@ mod tests {
             ("TMOE_FLOAT32", FloatType::of_rounding(RotaryRounding::Float32).number()),
             ("TMOE_FLOAT16", FloatType::of_rounding(RotaryRounding::Float16).number()),
             ("TMOE_BFLOAT16", FloatType::of_rounding(RotaryRounding::BFloat16).number()),
+            ("TMOE_SOFTMAX", super::super::sparse_moe::scoring_number(Scoring::Softmax)),
+            ("TMOE_SIGMOID", super::super::sparse_moe::scoring_number(Scoring::Sigmoid)),
             ("TMOE_SILU", super::super::sparse_moe::activation_number(Activation::Silu)),
             ("TMOE_GELU", super::super::sparse_moe::activation_number(Activation::Gelu)),
             ("TMOE_GELU_TANH", super::super::sparse_moe::activation_number(Activation::GeluTanh)),

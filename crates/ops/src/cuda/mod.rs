@@ -11,6 +11,7 @@
 //! the rest   one operator per file
 //! ```
 
+mod add_rms_norm;
 mod error;
 mod ffi;
 mod flash_attention;
@@ -18,6 +19,7 @@ mod launch;
 mod linear;
 mod sparse_moe;
 
+pub use self::add_rms_norm::{AddRmsNorm, DeviceNorm};
 pub use self::error::CudaError;
 pub use self::flash_attention::{DeviceAttention, FlashAttention};
 pub use self::launch::{FloatType, Products, Stream, Workspace};

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use super::CudaError;
 use super::ffi::{self, MoeShape};
 use super::launch::{FloatType, Products, Stream, Workspace, require, rows, size_i32};
-use crate::cpu::{Activation, SparseMoeShape};
+use crate::cpu::{Activation, Scoring, SparseMoeShape};
 
 const OPERATOR: &str = "SparseMoe";
 
@@ -26,6 +26,8 @@ pub struct DeviceExperts {
     pub gate_up: *const c_void,
     /// [experts, ffn, hidden] of the weights' type
     pub down: *const c_void,
+    /// float32 [tokens, hidden], or null
+    pub addend: *const c_void,
     /// float32 [tokens, hidden], overwritten
     pub y: *mut c_void,
 }
@@ -37,7 +39,7 @@ impl SparseMoe {
     ///
     /// [`CudaError::Size`] where the kernels are not made for the shape.
     pub fn new(shape: SparseMoeShape, weights: FloatType, products: Products) -> Result<Self, CudaError> {
-        let SparseMoeShape { experts, hidden, ffn, top_k, activation, normalize_top_k } = shape;
+        let SparseMoeShape { experts, hidden, ffn, top_k, activation, scoring, normalize_top_k } = shape;
         require((1..=256).contains(&experts), OPERATOR, "experts", experts, "1 to 256")?;
         require(hidden.is_multiple_of(8), OPERATOR, "hidden", hidden, "a multiple of 8")?;
         require(ffn.is_multiple_of(8), OPERATOR, "ffn", ffn, "a multiple of 8")?;
@@ -48,6 +50,7 @@ impl SparseMoe {
             experts: size_i32(OPERATOR, "experts", experts)?,
             top_k: size_i32(OPERATOR, "top_k", top_k)?,
             normalize_top_k: normalize_top_k.into(),
+            scoring: scoring_number(scoring),
             activation: activation_number(activation),
             io_type: FloatType::Float32.number(),
             weight_type: weights.number(),
@@ -80,17 +83,25 @@ impl SparseMoe {
         stream: Stream,
     ) -> Result<(), CudaError> {
         let shape = self.of(tokens);
-        let DeviceExperts { x, router_logits, gate_up, down, y } = memory;
+        let DeviceExperts { x, router_logits, gate_up, down, addend, y } = memory;
         let Workspace { address, bytes } = workspace;
         // SAFETY: the caller's.
         let status = unsafe {
-            ffi::tmoe_sparse_moe(&shape, x, router_logits, gate_up, down, y, address, bytes, stream.0)
+            ffi::tmoe_sparse_moe(&shape, x, router_logits, gate_up, down, addend, y, address, bytes, stream.0)
         };
         CudaError::check(OPERATOR, status)
     }
 
     fn of(&self, tokens: usize) -> MoeShape {
         MoeShape { tokens: rows(tokens), ..self.shape }
+    }
+}
+
+/// Its `tmoe_scoring`.
+pub(super) fn scoring_number(scoring: Scoring) -> i32 {
+    match scoring {
+        Scoring::Softmax => 0,
+        Scoring::Sigmoid => 1,
     }
 }
 
@@ -114,6 +125,7 @@ mod tests {
         ffn: 768,
         top_k: 2,
         activation: Activation::Silu,
+        scoring: Scoring::Softmax,
         normalize_top_k: false,
     };
 

@@ -1,5 +1,6 @@
 //! What ONNX Runtime gives a node when it runs: inputs, outputs, scratch memory, threads; on a device also its stream.
 
+mod allocation;
 #[cfg(feature = "cuda")]
 mod device;
 
@@ -11,10 +12,10 @@ use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
 use ort_sys::{
-    OrtAllocator, OrtAllocatorType, OrtKernelContext, OrtMemType, OrtMemoryInfo, OrtTensorTypeAndShapeInfo,
-    OrtValue,
+    OrtAllocatorType, OrtKernelContext, OrtMemType, OrtMemoryInfo, OrtTensorTypeAndShapeInfo, OrtValue,
 };
 
+use self::allocation::Allocation;
 use super::api::{Api, call};
 use super::error::OperatorError;
 use super::info::element_type;
@@ -181,11 +182,8 @@ impl Element for i64 {
 
 /// Memory of the session's allocator.
 pub(super) struct Scratch<'a> {
-    api: Api,
-    allocator: *mut OrtAllocator,
-    data: *mut c_void,
+    memory: Allocation<'a>,
     elements: usize,
-    _context: PhantomData<&'a ()>,
 }
 
 impl<'a> Scratch<'a> {
@@ -193,7 +191,6 @@ impl<'a> Scratch<'a> {
     const ALIGNMENT: usize = 64;
 
     fn new(context: &'a Context<'_>, elements: usize) -> Result<Self, OperatorError> {
-        let Context { api, context, .. } = *context;
         let bytes =
             elements.checked_mul(size_of::<f32>()).and_then(|bytes| bytes.checked_add(Self::ALIGNMENT));
         let Some(bytes) = bytes else {
@@ -201,49 +198,33 @@ impl<'a> Scratch<'a> {
                 "{elements} elements of scratch do not fit in memory"
             )));
         };
+        let api = context.api;
         let mut info: *mut OrtMemoryInfo = ptr::null_mut();
-        let mut allocator: *mut OrtAllocator = ptr::null_mut();
-        let mut data: *mut c_void = ptr::null_mut();
-        // SAFETY: the context is valid; results go to places of their types; the info is released once, after its use.
-        unsafe {
+        // SAFETY: the result goes to a place of its type; the info is released once, after its use.
+        let memory = unsafe {
             let (kind, memory) = (OrtAllocatorType::OrtArenaAllocator, OrtMemType::OrtMemTypeDefault);
             call!(api, CreateCpuMemoryInfo(kind, memory, &mut info))?;
-            let found = call!(api, KernelContext_GetAllocator(context, info, &mut allocator));
+            let found = Allocation::none(context, info);
             ((*api.table()).ReleaseMemoryInfo)(info);
-            found?;
-        }
-        let mut scratch = Self { api, allocator, data, elements, _context: PhantomData };
-        // SAFETY: the allocator was just given out.
-        unsafe { call!(api, AllocatorAlloc(allocator, bytes, &mut data))? };
-        scratch.data = data;
-        Ok(scratch)
+            found
+        };
+        let mut memory = memory?;
+        // SAFETY: the allocator was just given out, and gives the memory.
+        unsafe { call!(api, AllocatorAlloc(memory.allocator, bytes, &mut memory.data))? };
+        Ok(Self { memory, elements })
     }
 
     /// The memory. Its elements are whatever lay there before.
     pub(super) fn elements(&mut self) -> &mut [f32] {
-        if self.elements == 0 || self.data.is_null() {
+        if self.elements == 0 || self.memory.data.is_null() {
             return &mut [];
         }
-        let start = self.data.cast::<u8>();
+        let start = self.memory.data.cast::<u8>();
         // Room for the alignment was asked for.
         let start = start.wrapping_add(start.align_offset(Self::ALIGNMENT));
         // SAFETY: the memory has room for the elements behind the aligned start; it comes from the allocator of another
         // language, so every bit pattern in it is a number.
         unsafe { std::slice::from_raw_parts_mut(start.cast(), self.elements) }
-    }
-}
-
-impl Drop for Scratch<'_> {
-    fn drop(&mut self) {
-        let Self { api, allocator, data, .. } = *self;
-        // SAFETY: the memory, if any, came from this allocator and is given back once; so is the allocator.
-        unsafe {
-            if !data.is_null() {
-                // Nothing can be done about memory that its own allocator does not take back.
-                let _ = call!(api, AllocatorFree(allocator, data));
-            }
-            ((*api.table()).ReleaseAllocator)(allocator);
-        }
     }
 }
 

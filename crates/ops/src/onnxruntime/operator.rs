@@ -15,8 +15,10 @@ use super::error::OperatorError;
 use super::info::{Info, ShapeInference};
 #[cfg(feature = "cuda")]
 use super::kernels;
-use super::kernels::{FlashAttentionKernel, LinearKernel, SparseMoeKernel};
-use crate::schema::{DOMAIN, ElementType, FLASH_ATTENTION, InputSpec, LINEAR, Operator, SPARSE_MOE, VERSION};
+use super::kernels::{AddRmsNormKernel, FlashAttentionKernel, LinearKernel, SparseMoeKernel};
+use crate::schema::{
+    ADD_RMS_NORM, DOMAIN, ElementType, FLASH_ATTENTION, InputSpec, LINEAR, Operator, SPARSE_MOE, VERSION,
+};
 
 const CPU: &CStr = c"CPUExecutionProvider";
 #[cfg(feature = "cuda")]
@@ -43,6 +45,7 @@ pub(super) fn create_domain(api: Api) -> Result<*mut OrtCustomOpDomain, Operator
         Registered::new::<SparseMoeKernel>(api, &SPARSE_MOE, CPU),
         Registered::new::<FlashAttentionKernel>(api, &FLASH_ATTENTION, CPU),
         Registered::new::<LinearKernel>(api, &LINEAR, CPU),
+        Registered::new::<AddRmsNormKernel>(api, &ADD_RMS_NORM, CPU),
     ];
     #[cfg(not(feature = "cuda"))]
     let on_cuda = [];
@@ -51,6 +54,7 @@ pub(super) fn create_domain(api: Api) -> Result<*mut OrtCustomOpDomain, Operator
         Registered::new::<kernels::cuda::SparseMoeKernel>(api, &SPARSE_MOE, CUDA),
         Registered::new::<kernels::cuda::FlashAttentionKernel>(api, &FLASH_ATTENTION, CUDA),
         Registered::new::<kernels::cuda::LinearKernel>(api, &LINEAR, CUDA),
+        Registered::new::<kernels::cuda::AddRmsNormKernel>(api, &ADD_RMS_NORM, CUDA),
     ];
     for registered in on_cpu.into_iter().chain(on_cuda) {
         let registered: &'static Registered = Box::leak(Box::new(registered));

@@ -112,6 +112,14 @@ impl<'a> Node<'a> {
         if fits { Ok(()) } else { Err(self.shape_error(input, &expected())) }
     }
 
+    /// Fails unless both inputs, where they are given, may have the same shape.
+    pub(super) fn same_shape(&self, input: &'static str, other: &'static str) -> Result<(), SchemaError> {
+        let shape = |input| self.input(input).and_then(|argument| argument.shape.as_deref());
+        let (Some(found), Some(expected)) = (shape(input), shape(other)) else { return Ok(()) };
+        let fits = found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| a.may_equal(b));
+        self.require(fits, input, || format!("{} as `{other}`", shape_text(Some(expected))))
+    }
+
     /// An input whose shape does not fit.
     pub(super) fn shape_error(&self, input: &'static str, expected: &str) -> SchemaError {
         let shape = self.input(input).and_then(|argument| argument.shape.as_deref());

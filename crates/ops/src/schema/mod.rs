@@ -18,6 +18,7 @@
 //! # Ok::<(), tmoe_ops::schema::SchemaError>(())
 //! ```
 
+mod add_rms_norm;
 mod argument;
 mod attributes;
 mod check;
@@ -26,6 +27,7 @@ mod flash_attention;
 mod linear;
 mod sparse_moe;
 
+pub use self::add_rms_norm::{ADD_RMS_NORM, AddRmsNormAttributes};
 pub use self::argument::{Argument, Dimension, ElementType};
 pub use self::attributes::{AttributeDefault, AttributeSpec, AttributeValue, Attributes};
 pub use self::error::SchemaError;
@@ -39,7 +41,7 @@ pub const DOMAIN: &str = "tmoe";
 pub const VERSION: i32 = 1;
 
 /// Every operator of the domain.
-pub const ALL: [&Operator; 3] = [&SPARSE_MOE, &FLASH_ATTENTION, &LINEAR];
+pub const ALL: [&Operator; 4] = [&SPARSE_MOE, &FLASH_ATTENTION, &LINEAR, &ADD_RMS_NORM];
 
 /// An operator.
 #[derive(Debug)]
@@ -71,6 +73,10 @@ pub struct InputSpec {
 impl InputSpec {
     const fn new(name: &'static str, types: &'static [ElementType]) -> Self {
         Self { name, types, optional: false, constant: false }
+    }
+
+    const fn optional(name: &'static str, types: &'static [ElementType]) -> Self {
+        Self { name, types, optional: true, constant: false }
     }
 
     const fn weight(name: &'static str, types: &'static [ElementType]) -> Self {

@@ -1,8 +1,8 @@
 //! `SparseMoe`: top-k routed experts, each a gated feed-forward network.
 //!
 //! ```text
-//! y[t] = sum over the top_k experts e of softmax(router_logits[t]):
-//!            softmax(router_logits[t])[e] * (act(x[t] gate[e]) * (x[t] up[e])) down[e]
+//! y[t] = addend[t] + sum over the top_k experts e of the largest router_logits[t]:
+//!            scoring(router_logits[t])[e] * (act(x[t] gate[e]) * (x[t] up[e])) down[e]
 //! ```
 //!
 //! | input | type | shape |
@@ -13,17 +13,19 @@
 //! | `down` | as `gate_up` | [experts, ffn, hidden] |
 //! | `gate_up_scale` | float32, with int8 | [experts, 2 x ffn] |
 //! | `down_scale` | float32, with int8 | [experts, hidden] |
+//! | `addend` | float32, optional | as `x` |
 //! | -> `y` | float32 | as `x` |
 //!
-//! Attributes: `top_k`; `activation` (`silu`, the default, `gelu`, `relu`, …); `normalize_top_k` (1: the weights of the
-//! chosen experts are divided by their sum). The softmax is over all experts, in float32; equal logits go to the lower
-//! expert index.
+//! Attributes: `top_k`; `activation` (`silu`, the default, `gelu`, `relu`, …); `scoring` (`softmax`, the default, over all
+//! experts; `sigmoid` of each expert's own logit: a shared expert is one expert with its gate as logit); `normalize_top_k` (1:
+//! the weights of the chosen experts are divided by their sum). Weights are float32; equal logits go to the lower expert index.
+//! An expert of weight zero does not work, whatever its network would give: so are logits of minus infinity.
 
 use super::argument::{Argument, Dimension, ElementType};
 use super::attributes::{AttributeDefault, AttributeSpec, Attributes};
 use super::check::Node;
 use super::{InputSpec, Operator, SchemaError, WEIGHT_TYPES};
-use crate::cpu::Activation;
+use crate::cpu::{Activation, Scoring};
 
 const FLOAT: &[ElementType] = &[ElementType::Float32];
 
@@ -37,11 +39,13 @@ pub static SPARSE_MOE: Operator = Operator {
         InputSpec::weight("down", WEIGHT_TYPES),
         InputSpec::optional_weight("gate_up_scale", FLOAT),
         InputSpec::optional_weight("down_scale", FLOAT),
+        InputSpec::optional("addend", FLOAT),
     ],
     outputs: &["y"],
     attributes: &[
         AttributeSpec::new("top_k", AttributeDefault::RequiredInt),
         AttributeSpec::new("activation", AttributeDefault::Text("silu")),
+        AttributeSpec::new("scoring", AttributeDefault::Text("softmax")),
         AttributeSpec::new("normalize_top_k", AttributeDefault::Int(0)),
     ],
     rule: infer,
@@ -54,6 +58,8 @@ pub struct SparseMoeAttributes {
     pub top_k: usize,
     /// The activation of the gate.
     pub activation: Activation,
+    /// What the experts' weights are made of.
+    pub scoring: Scoring,
     /// Whether the weights of the chosen experts are divided by their sum.
     pub normalize_top_k: bool,
 }
@@ -70,9 +76,11 @@ impl SparseMoeAttributes {
 
     fn of(node: &Node<'_>) -> Result<Self, SchemaError> {
         let activations = Activation::ALL.map(|activation| (activation.name(), activation));
+        let scorings = Scoring::ALL.map(|scoring| (scoring.name(), scoring));
         Ok(Self {
             top_k: usize::try_from(node.int("top_k", 1..)?).unwrap_or(usize::MAX),
             activation: node.choice("activation", &activations)?,
+            scoring: node.choice("scoring", &scorings)?,
             normalize_top_k: node.int("normalize_top_k", 0..=1)? == 1,
         })
     }
@@ -123,6 +131,7 @@ fn infer(node: &Node<'_>) -> Result<Vec<Argument>, SchemaError> {
             format!("[.., experts] with experts = {experts} and as many rows as x")
         })?;
     }
+    node.same_shape("addend", "x")?;
     if let Some(experts) = experts.fixed()
         && attributes.top_k as u64 > experts
     {

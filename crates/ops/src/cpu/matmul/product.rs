@@ -77,8 +77,8 @@ impl<'a> Output<'a> {
 pub(crate) enum Finish<'a> {
     /// `activation(gate) * up`, for gated panels.
     Gate(Activation),
-    /// Each row times its factor, [rows].
-    Scale(&'a [f32]),
+    /// Each row times its factor, [rows], plus the row of the addend, if any, that has the output's number.
+    Scale { factors: &'a [f32], addend: Option<&'a [f32]> },
     /// Plus [columns], if any.
     Bias(Option<&'a [f32]>),
 }
@@ -117,7 +117,11 @@ impl Product<'_> {
         assert!(self.chosen_panels.end <= self.panels.count, "panels");
         match self.finish {
             Finish::Gate(_) => assert!(self.panels.gated),
-            Finish::Scale(factors) => assert!(!self.panels.gated && factors.len() >= self.count),
+            Finish::Scale { factors, addend } => {
+                let elements = self.output.rows * self.output.columns;
+                assert!(!self.panels.gated && factors.len() >= self.count);
+                assert!(addend.is_none_or(|addend| addend.len() == elements), "addend");
+            }
             Finish::Bias(bias) => {
                 assert!(!self.panels.gated && bias.is_none_or(|bias| bias.len() == self.panels.columns));
             }
@@ -253,28 +257,48 @@ impl Product<'_> {
                                 [simd.mul(activate(simd, activation, pair[0]), pair[1])],
                             );
                         }
-                        Finish::Scale(factors) => {
+                        Finish::Scale { factors, addend } => {
                             let factor = simd.splat(factors[row]);
-                            write(simd, to, columns, [simd.mul(pair[0], factor), simd.mul(pair[1], factor)]);
+                            let scaled = [simd.mul(pair[0], factor), simd.mul(pair[1], factor)];
+                            let addend = addend.map(|addend| &addend[out + first..][..columns]);
+                            write_sum(simd, to, columns, scaled, addend);
                         }
-                        Finish::Bias(None) => write(simd, to, columns, pair),
-                        Finish::Bias(Some(bias)) if columns >= 2 * S::LANES => {
-                            let bias = bias[first..first + 2 * S::LANES].as_ptr();
-                            let bias = [simd.load(bias), simd.load(bias.add(S::LANES))];
-                            write(
-                                simd,
-                                to,
-                                columns,
-                                [simd.add(pair[0], bias[0]), simd.add(pair[1], bias[1])],
-                            );
-                        }
-                        Finish::Bias(Some(bias)) => {
-                            write(simd, to, columns, pair);
-                            for (column, bias) in bias[first..].iter().enumerate() {
-                                *to.add(column) += bias;
-                            }
+                        Finish::Bias(bias) => {
+                            write_sum(simd, to, columns, pair, bias.map(|bias| &bias[first..]));
                         }
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Writes the vectors plus the addend, [columns], if any, or as much of them as there are columns.
+///
+/// # Safety
+///
+/// `columns` elements, or all of the vectors, are writable.
+#[inline(always)]
+unsafe fn write_sum<S: Simd>(
+    simd: S,
+    to: *mut f32,
+    columns: usize,
+    pair: [S::F32; 2],
+    addend: Option<&[f32]>,
+) {
+    // SAFETY: the caller's; the addend is read within its bounds.
+    unsafe {
+        match addend {
+            None => write(simd, to, columns, pair),
+            Some(addend) if columns >= 2 * S::LANES => {
+                let addend = addend[..2 * S::LANES].as_ptr();
+                let addend = [simd.load(addend), simd.load(addend.add(S::LANES))];
+                write(simd, to, columns, [simd.add(pair[0], addend[0]), simd.add(pair[1], addend[1])]);
+            }
+            Some(addend) => {
+                write(simd, to, columns, pair);
+                for (column, addend) in addend[..columns].iter().enumerate() {
+                    *to.add(column) += addend;
                 }
             }
         }

@@ -12,6 +12,7 @@ use self::routing::{Routing, UNUSED};
 use super::matmul::{
     Finish, Inputs, Instructions, Output, Panels, Product, Rows, Shared, Weights, as_words, part, parts,
 };
+use super::parallel::for_each_item;
 use super::{Activation, Parallel};
 
 /// Tokens that are worked on together: this bounds the scratch memory.
@@ -19,6 +20,29 @@ const CHUNK: usize = 2048;
 
 /// Tokens whose experts' outputs are added up by one task.
 const COMBINE_BLOCK: usize = 64;
+
+/// What a token's router logits say about its experts' weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scoring {
+    /// The softmax over all experts.
+    #[default]
+    Softmax,
+    /// The sigmoid of each expert's own logit: with one expert, its gate.
+    Sigmoid,
+}
+
+impl Scoring {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Softmax, Self::Sigmoid];
+
+    /// Its name as an attribute.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Softmax => "softmax",
+            Self::Sigmoid => "sigmoid",
+        }
+    }
+}
 
 /// The sizes of a mixture of experts, and what it computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,15 +57,17 @@ pub struct SparseMoeShape {
     pub top_k: usize,
     /// Applied to the gate.
     pub activation: Activation,
+    /// What the experts' weights are made of.
+    pub scoring: Scoring,
     /// Whether the weights of a token's experts are divided by their sum. Time-MoE's are not.
     pub normalize_top_k: bool,
 }
 
-/// A mixture of experts: `y = sum over the top-k experts of weight * down(activation(gate(x)) * up(x))`, where the
-/// weights are the softmax of the router's logits over all experts.
+/// A mixture of experts: `y = addend + sum over the top-k experts of weight * down(activation(gate(x)) * up(x))`, where the
+/// weights are what [`Scoring`] makes of the router's logits.
 ///
 /// Equal logits go to the lower expert index. An expert of weight zero does not work at all: a logit of minus infinity
-/// is weight zero, and where all logits are, the output is zero. The result does not depend on the number of threads,
+/// is weight zero, and where all logits are, the sum is zero. The result does not depend on the number of threads,
 /// and that of a token not on the other tokens.
 pub struct SparseMoe {
     shape: SparseMoeShape,
@@ -86,8 +112,8 @@ impl SparseMoe {
         Plan::words(slots, experts) + experts + 1 + 4 * slots + slots * ffn + outputs + converted
     }
 
-    /// Runs: `x` is [tokens, hidden], `router_logits` [tokens, experts], and `y`, which is overwritten, [tokens,
-    /// hidden].
+    /// Runs: `x` is [tokens, hidden], `router_logits` [tokens, experts], `addend`, if any, as `x`, and so is `y`, which is
+    /// overwritten.
     ///
     /// # Panics
     ///
@@ -96,6 +122,7 @@ impl SparseMoe {
         &self,
         x: &[f32],
         router_logits: &[f32],
+        addend: Option<&[f32]>,
         y: &mut [f32],
         scratch: &mut [f32],
         parallel: &dyn Parallel,
@@ -105,11 +132,17 @@ impl SparseMoe {
         assert_eq!(x.len(), tokens * hidden, "elements of x, [tokens, {hidden}]");
         assert_eq!(router_logits.len(), tokens * experts, "router logits of [{tokens}, {experts}]");
         assert_eq!(y.len(), x.len(), "elements of y, [{tokens}, {hidden}]");
+        assert!(
+            addend.is_none_or(|addend| addend.len() == x.len()),
+            "elements of the addend, [{tokens}, {hidden}]"
+        );
         let needed = self.scratch_len(tokens);
         assert!(scratch.len() >= needed, "scratch memory of {}, {needed} are needed", scratch.len());
         let chunks = x.chunks(CHUNK * hidden).zip(router_logits.chunks(CHUNK * experts));
-        for ((x, router_logits), y) in chunks.zip(y.chunks_mut(CHUNK * hidden)) {
-            self.chunk(x, router_logits, y, scratch, parallel);
+        for (index, ((x, router_logits), y)) in chunks.zip(y.chunks_mut(CHUNK * hidden)).enumerate() {
+            let first = index * CHUNK * hidden;
+            let addend = addend.map(|addend| &addend[first..first + x.len()]);
+            self.chunk(x, router_logits, addend, y, scratch, parallel);
         }
     }
 
@@ -117,11 +150,12 @@ impl SparseMoe {
         &self,
         x: &[f32],
         router_logits: &[f32],
+        addend: Option<&[f32]>,
         y: &mut [f32],
         scratch: &mut [f32],
         parallel: &dyn Parallel,
     ) {
-        let SparseMoeShape { experts, hidden, ffn, top_k, normalize_top_k, .. } = self.shape;
+        let SparseMoeShape { experts, hidden, ffn, top_k, .. } = self.shape;
         let chunk_tokens = x.len() / hidden;
         let slots = chunk_tokens * top_k;
         let mut carve = Carve(scratch);
@@ -135,7 +169,7 @@ impl SparseMoe {
         let blocks = carve.indices(Plan::words(slots, experts));
         let inner = carve.numbers(slots * ffn);
 
-        routing.choose(router_logits, experts, top_k, normalize_top_k, parallel);
+        routing.choose(router_logits, &self.shape, parallel);
         let rows = routing.order(top_k);
         let Routing { first_rows, slots, tokens, weights, .. } = routing;
         let plan = Plan::new(first_rows, blocks);
@@ -152,15 +186,27 @@ impl SparseMoe {
         if top_k == 1 {
             // Every row is a token's only one: its output needs no adding up.
             if rows < slots.len() {
-                y.fill(0.0);
+                match addend {
+                    Some(addend) => y.copy_from_slice(addend),
+                    None => y.fill(0.0),
+                }
             }
-            work.run(&plan, Output::new(y, hidden), true, parallel);
+            work.run(&plan, Target::Tokens { y: Output::new(y, hidden), addend }, parallel);
             return;
         }
         let outputs = carve.numbers(rows * hidden);
-        work.run(&plan, Output::new(outputs, hidden), false, parallel);
-        combine(slots, top_k, outputs, hidden, y, parallel);
+        work.run(&plan, Target::Rows(Output::new(outputs, hidden)), parallel);
+        combine(Combined { slots, top_k, outputs, hidden, addend }, y, parallel);
     }
+}
+
+/// Where the experts' weighted outputs go.
+#[derive(Clone, Copy)]
+enum Target<'a> {
+    /// [rows, hidden].
+    Rows(Output<'a>),
+    /// [tokens, hidden], each token being one row's; plus the addend of the same sizes.
+    Tokens { y: Output<'a>, addend: Option<&'a [f32]> },
 }
 
 /// One chunk's products.
@@ -179,8 +225,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// `output` is [rows, hidden], or [tokens, hidden] with `by_token`.
-    fn run(&self, plan: &Plan<'_>, output: Output<'_>, by_token: bool, parallel: &dyn Parallel) {
+    fn run(&self, plan: &Plan<'_>, target: Target<'_>, parallel: &dyn Parallel) {
         let threads = parallel.threads().get();
         let blocks = plan.blocks();
         let (gate_up, down) = (&self.moe.gate_up, &self.moe.down);
@@ -194,7 +239,7 @@ impl Work<'_> {
                 unsafe {
                     self.up(&block, 0..gate_up.count);
                     self.convert(&block);
-                    self.down(&block, 0..down.count, output, by_token);
+                    self.down(&block, 0..down.count, target);
                 }
             });
             return;
@@ -211,7 +256,7 @@ impl Work<'_> {
         parallel.for_each(blocks * down_parts, &|task| {
             let panels = part(down.count, down_parts, task % down_parts);
             // SAFETY: as above.
-            unsafe { self.down(&plan.block(task / down_parts), panels, output, by_token) };
+            unsafe { self.down(&plan.block(task / down_parts), panels, target) };
         });
     }
 
@@ -252,14 +297,8 @@ impl Work<'_> {
 
     /// # Safety
     ///
-    /// No other thread touches these rows and columns of `output`, or writes to these rows of `inner`.
-    unsafe fn down(
-        &self,
-        block: &Block,
-        chosen_panels: std::ops::Range<usize>,
-        output: Output<'_>,
-        by_token: bool,
-    ) {
+    /// No other thread touches these rows and columns of the target, or writes to these rows of `inner`.
+    unsafe fn down(&self, block: &Block, chosen_panels: std::ops::Range<usize>, target: Target<'_>) {
         let rows = block.rows.clone();
         let down = &self.moe.down;
         // SAFETY: the caller's.
@@ -272,15 +311,17 @@ impl Work<'_> {
                 Inputs::Float(self.inner.from(rows.start).rows(rows.len()))
             }
         };
-        let output =
-            if by_token { output.choose(&self.tokens[rows.clone()]) } else { output.from(rows.start) };
+        let (output, addend) = match target {
+            Target::Rows(outputs) => (outputs.from(rows.start), None),
+            Target::Tokens { y, addend } => (y.choose(&self.tokens[rows.clone()]), addend),
+        };
         let product = Product {
             panels: down,
             matrix: block.expert,
             chosen_panels,
             count: rows.len(),
             rows: Rows { values, chosen: None },
-            finish: Finish::Scale(&self.weights[rows]),
+            finish: Finish::Scale { factors: &self.weights[rows], addend },
             output,
         };
         // SAFETY: the caller's.
@@ -288,18 +329,26 @@ impl Work<'_> {
     }
 }
 
-/// `y`, [tokens, hidden]: the sums of the `outputs`, [rows, hidden], of each token's slots, in the slots' order.
-fn combine(
-    slots: &[u32],
+/// What is added up for each token.
+#[derive(Clone, Copy)]
+struct Combined<'a> {
+    /// [tokens, top_k]: rows.
+    slots: &'a [u32],
     top_k: usize,
-    outputs: &[f32],
+    /// [rows, hidden].
+    outputs: &'a [f32],
     hidden: usize,
-    y: &mut [f32],
-    parallel: &dyn Parallel,
-) {
-    let blocks = y.len().div_ceil(hidden * COMBINE_BLOCK);
-    let work = |first: usize, y: &mut [f32]| {
-        for (slots, y) in slots[first * top_k..].chunks_exact(top_k).zip(y.chunks_exact_mut(hidden)) {
+    /// [tokens, hidden].
+    addend: Option<&'a [f32]>,
+}
+
+/// `y`, [tokens, hidden]: the sums of each token's rows, in the slots' order, plus the addend.
+fn combine(combined: Combined<'_>, y: &mut [f32], parallel: &dyn Parallel) {
+    let Combined { slots, top_k, outputs, hidden, addend } = combined;
+    for_each_item(parallel, y.chunks_mut(hidden * COMBINE_BLOCK), |block, y| {
+        let first = block * COMBINE_BLOCK;
+        let slots = slots[first * top_k..].chunks_exact(top_k);
+        for (token, (slots, y)) in slots.zip(y.chunks_exact_mut(hidden)).enumerate() {
             let mut used = slots.iter().filter(|&&row| row != UNUSED).map(|&row| {
                 let start = row as usize * hidden;
                 &outputs[start..start + hidden]
@@ -308,21 +357,10 @@ fn combine(
                 Some(output) => y.copy_from_slice(output),
                 None => y.fill(0.0),
             }
-            for output in used {
+            let addend = addend.map(|addend| &addend[(first + token) * hidden..][..hidden]);
+            for output in used.chain(addend) {
                 y.iter_mut().zip(output).for_each(|(y, output)| *y += output);
             }
-        }
-    };
-    if blocks <= 1 || parallel.threads().get() == 1 {
-        work(0, y);
-        return;
-    }
-    let targets: Vec<_> =
-        y.chunks_mut(hidden * COMBINE_BLOCK).map(|y| std::sync::Mutex::new(Some(y))).collect();
-    parallel.for_each(blocks, &|block| {
-        let target = targets[block].lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        if let Some(y) = target {
-            work(block * COMBINE_BLOCK, y);
         }
     });
 }

@@ -1,6 +1,6 @@
 //! What the kernels should compute, plainly, in float64; the integration tests include this file too.
 
-use super::{Activation, SparseMoeShape};
+use super::{Activation, Scoring, SparseMoeShape};
 
 /// The error function by its Taylor series: in float64, 120 terms are exact enough up to 4.5.
 fn erf(x: f64) -> f64 {
@@ -28,7 +28,8 @@ pub(crate) fn activate(activation: Activation, x: f64) -> f64 {
 }
 
 /// Which experts a token goes to, with which weights: the likeliest first.
-pub(crate) fn route(logits: &[f32], top_k: usize, normalize: bool) -> Vec<(usize, f64)> {
+pub(crate) fn route(logits: &[f32], shape: &SparseMoeShape) -> Vec<(usize, f64)> {
+    let SparseMoeShape { top_k, scoring, normalize_top_k: normalize, .. } = *shape;
     let logits: Vec<f64> = logits.iter().copied().map(f64::from).collect();
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let mut order: Vec<usize> = (0..logits.len()).collect();
@@ -39,10 +40,13 @@ pub(crate) fn route(logits: &[f32], top_k: usize, normalize: bool) -> Vec<(usize
         return order.into_iter().map(|expert| (expert, 0.0)).collect();
     }
     let total: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
-    let mut chosen: Vec<_> =
-        order.into_iter().map(|expert| (expert, (logits[expert] - largest).exp() / total)).collect();
-    if normalize {
-        let sum: f64 = chosen.iter().map(|(_, weight)| weight).sum();
+    let weight = |expert: usize| match scoring {
+        Scoring::Softmax => (logits[expert] - largest).exp() / total,
+        Scoring::Sigmoid => 1.0 / (1.0 + (-logits[expert]).exp()),
+    };
+    let mut chosen: Vec<_> = order.into_iter().map(|expert| (expert, weight(expert))).collect();
+    let sum: f64 = chosen.iter().map(|(_, weight)| weight).sum();
+    if normalize && sum != 0.0 {
         chosen.iter_mut().for_each(|(_, weight)| *weight /= sum);
     }
     chosen
@@ -139,7 +143,7 @@ fn gated(activation: Activation, gate: Near, up: Near) -> Near {
     if gate.value.abs() * up.value.abs() > LARGE || result.overflows() { OVERFLOW } else { result }
 }
 
-/// The mixture of experts.
+/// The mixture of experts, without an addend.
 pub(crate) fn moe(
     shape: &SparseMoeShape,
     x: &[f32],
@@ -148,11 +152,11 @@ pub(crate) fn moe(
     down: &[f64],
     rounding: Rounding,
 ) -> Vec<Near> {
-    let SparseMoeShape { experts, hidden, ffn, top_k, activation, normalize_top_k } = *shape;
+    let SparseMoeShape { experts, hidden, ffn, activation, .. } = *shape;
     let mut y = Vec::new();
     for (x, logits) in x.chunks_exact(hidden).zip(logits.chunks_exact(experts)) {
         let mut sum = vec![Near::default(); hidden];
-        for (expert, weight) in route(logits, top_k, normalize_top_k) {
+        for (expert, weight) in route(logits, shape) {
             if weight == 0.0 {
                 continue;
             }
@@ -170,6 +174,14 @@ pub(crate) fn moe(
         y.extend(sum);
     }
     y
+}
+
+/// Something near, plus a number: float32 rounds once more.
+pub(crate) fn plus(near: Near, addend: f32) -> Near {
+    let value = near.value + f64::from(addend);
+    let size = near.value.abs() + f64::from(addend.abs());
+    let sum = Near { value, tolerance: near.tolerance + 1.2e-7 * size };
+    if sum.overflows() { OVERFLOW } else { sum }
 }
 
 /// `x W` of one row by int8: the row is quantised, the sums are integers. `values` is [row.len(), columns], `scales`

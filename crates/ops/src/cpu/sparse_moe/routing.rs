@@ -1,6 +1,8 @@
 //! Which tokens go to which experts, and with which weight.
 
+use super::{Scoring, SparseMoeShape};
 use crate::cpu::Parallel;
+use crate::cpu::parallel::for_each_item;
 
 /// Marks a token's slot that no expert works for: its weight is zero.
 pub(super) const UNUSED: u32 = u32::MAX;
@@ -24,29 +26,15 @@ pub(super) struct Routing<'a> {
 }
 
 impl Routing<'_> {
-    /// Softmax over all experts, and the top-k of them.
-    pub(super) fn choose(
-        &mut self,
-        logits: &[f32],
-        experts: usize,
-        top_k: usize,
-        normalize: bool,
-        parallel: &dyn Parallel,
-    ) {
-        let tokens = logits.len() / experts;
-        let blocks = tokens.div_ceil(BLOCK);
-        if blocks <= 1 || parallel.threads().get() == 1 {
-            choose_block(logits, experts, top_k, normalize, self.slots, self.slot_weights);
-            return;
-        }
-        // Each block's slots are taken by the one task that fills them.
+    /// The top-k experts of every token, and their weights.
+    pub(super) fn choose(&mut self, logits: &[f32], shape: &SparseMoeShape, parallel: &dyn Parallel) {
+        let &SparseMoeShape { experts, top_k, scoring, normalize_top_k, .. } = shape;
         let slots = self.slots.chunks_mut(BLOCK * top_k).zip(self.slot_weights.chunks_mut(BLOCK * top_k));
-        let targets: Vec<_> = slots.map(|pair| std::sync::Mutex::new(Some(pair))).collect();
-        parallel.for_each(blocks, &|block| {
-            let target = targets[block].lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-            let logits = &logits[block * BLOCK * experts..tokens.min((block + 1) * BLOCK) * experts];
-            if let Some((slots, weights)) = target {
-                choose_block(logits, experts, top_k, normalize, slots, weights);
+        let blocks = logits.chunks(BLOCK * experts).zip(slots);
+        for_each_item(parallel, blocks, |_, (logits, (slots, weights))| {
+            let targets = slots.chunks_exact_mut(top_k).zip(weights.chunks_exact_mut(top_k));
+            for (logits, (slots, weights)) in logits.chunks_exact(experts).zip(targets) {
+                choose_token(logits, scoring, normalize_top_k, slots, weights);
             }
         });
     }
@@ -75,31 +63,7 @@ impl Routing<'_> {
     }
 }
 
-fn choose_block(
-    logits: &[f32],
-    experts: usize,
-    top_k: usize,
-    normalize: bool,
-    slots: &mut [u32],
-    slot_weights: &mut [f32],
-) {
-    let targets = slots.chunks_exact_mut(top_k).zip(slot_weights.chunks_exact_mut(top_k));
-    for (logits, (slots, weights)) in logits.chunks_exact(experts).zip(targets) {
-        choose_token(logits, normalize, slots, weights);
-    }
-}
-
-fn choose_token(logits: &[f32], normalize: bool, slots: &mut [u32], weights: &mut [f32]) {
-    if let &[logit] = logits {
-        // Softmax over one expert.
-        weights[0] = if logit.is_nan() { f32::NAN } else { f32::from(u8::from(logit != f32::NEG_INFINITY)) };
-        slots[0] = if weights[0] == 0.0 { UNUSED } else { 0 };
-        return;
-    }
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    // Infinity minus infinity is no number, but an infinite logit is as good as the other infinite ones.
-    let exponential = |logit: f32| if logit == largest { 1.0 } else { (logit - largest).exp() };
-    let total: f32 = logits.iter().map(|&logit| exponential(logit)).sum();
+fn choose_token(logits: &[f32], scoring: Scoring, normalize: bool, slots: &mut [u32], weights: &mut [f32]) {
     for rank in 0..slots.len() {
         let mut best = None;
         for (expert, &logit) in logits.iter().enumerate() {
@@ -112,7 +76,11 @@ fn choose_token(logits: &[f32], normalize: bool, slots: &mut [u32], weights: &mu
         }
         let (expert, logit) = best.expect("top_k is at most the number of experts");
         slots[rank] = expert as u32;
-        weights[rank] = if logit == f32::NEG_INFINITY { 0.0 } else { exponential(logit) / total };
+        weights[rank] = logit;
+    }
+    match scoring {
+        Scoring::Softmax => softmax(logits, weights),
+        Scoring::Sigmoid => weights.iter_mut().for_each(|weight| *weight = sigmoid(*weight)),
     }
     if normalize {
         let chosen: f32 = weights.iter().sum();
@@ -125,4 +93,21 @@ fn choose_token(logits: &[f32], normalize: bool, slots: &mut [u32], weights: &mu
             *slot = UNUSED;
         }
     }
+}
+
+/// Turns some of the `logits` into their parts of the softmax over all of them.
+fn softmax(logits: &[f32], chosen: &mut [f32]) {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    // Infinity minus infinity is no number, but an infinite logit is as good as the other infinite ones.
+    let exponential = |logit: f32| if logit == largest { 1.0 } else { (logit - largest).exp() };
+    let total: f32 = logits.iter().map(|&logit| exponential(logit)).sum();
+    for weight in chosen {
+        *weight = if *weight == f32::NEG_INFINITY { 0.0 } else { exponential(*weight) / total };
+    }
+}
+
+/// `1 / (1 + e^-x)`, without an exponential that overflows where the result is small.
+fn sigmoid(x: f32) -> f32 {
+    let e = (-x.abs()).exp();
+    if x < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) }
 }

@@ -3,7 +3,7 @@ use std::num::NonZeroUsize;
 use half::{bf16, f16};
 use proptest::prelude::*;
 
-use super::reference::{Near, Random, Rounding, dequantize, int8_weights, moe, multiply_int8, route};
+use super::reference::{Near, Random, Rounding, dequantize, int8_weights, moe, multiply_int8, plus, route};
 use super::*;
 use crate::cpu::{ScopedThreads, Sequential};
 
@@ -19,6 +19,7 @@ struct Case {
     logits: Vec<f32>,
     gate_up: Vec<f32>,
     down: Vec<f32>,
+    addend: Option<Vec<f32>>,
 }
 
 /// All the rest follows from these.
@@ -31,11 +32,12 @@ impl std::fmt::Debug for Case {
 
 fn cases() -> impl Strategy<Value = Case> {
     let sizes = (1usize..=64, 1usize..=40, 1usize..=40, 0usize..=300, any::<u64>());
-    (sizes, 0.0f64..1.0, any::<bool>(), 0usize..4).prop_map(
-        |((experts, hidden, ffn, tokens, seed), top_k, normalize_top_k, activation)| {
+    (sizes, 0.0f64..1.0, any::<[bool; 3]>(), 0usize..4).prop_map(
+        |((experts, hidden, ffn, tokens, seed), top_k, [normalize_top_k, sigmoid, adds], activation)| {
             let top_k = 1 + (top_k * experts as f64) as usize;
             let activation = ACTIVATIONS[activation];
-            let shape = SparseMoeShape { experts, hidden, ffn, top_k, activation, normalize_top_k };
+            let scoring = Scoring::ALL[usize::from(sigmoid)];
+            let shape = SparseMoeShape { experts, hidden, ffn, top_k, activation, scoring, normalize_top_k };
             // The plain computation should not take long.
             let tokens = tokens.min(1_500_000 / (top_k * hidden * ffn * 3));
             let mut random = Random(seed);
@@ -46,6 +48,7 @@ fn cases() -> impl Strategy<Value = Case> {
                 logits: awkward_logits(&mut random, tokens * experts),
                 gate_up: random.awkward_numbers(experts * hidden * 2 * ffn, 2.0 / (hidden as f32).sqrt()),
                 down: random.awkward_numbers(experts * ffn * hidden, 2.0 / (ffn as f32).sqrt()),
+                addend: adds.then(|| random.numbers(tokens * hidden, 2.0)),
             }
         },
     )
@@ -68,11 +71,28 @@ fn awkward_logits(random: &mut Random, count: usize) -> Vec<f32> {
 }
 
 fn run(moe: &SparseMoe, x: &[f32], logits: &[f32], parallel: &dyn Parallel) -> Vec<f32> {
+    run_onto(moe, x, logits, None, parallel)
+}
+
+fn run_onto(
+    moe: &SparseMoe,
+    x: &[f32],
+    logits: &[f32],
+    addend: Option<&[f32]>,
+    parallel: &dyn Parallel,
+) -> Vec<f32> {
     let tokens = x.len() / moe.shape.hidden;
     let mut scratch = vec![f32::NAN; moe.scratch_len(tokens)];
     let mut y = vec![f32::NAN; x.len()];
-    moe.run(x, logits, &mut y, &mut scratch, parallel);
+    moe.run(x, logits, addend, &mut y, &mut scratch, parallel);
     y
+}
+
+fn all_plus(y: Vec<Near>, addend: Option<&[f32]>) -> Vec<Near> {
+    match addend {
+        Some(addend) => y.into_iter().zip(addend).map(|(y, &addend)| plus(y, addend)).collect(),
+        None => y,
+    }
 }
 
 fn threads(count: usize) -> ScopedThreads {
@@ -112,7 +132,8 @@ proptest! {
 
     #[test]
     fn every_instruction_set_and_precision_agrees_with_float64(case in cases()) {
-        let Case { shape, x, logits, gate_up, down, .. } = case;
+        let Case { shape, x, logits, gate_up, down, addend, .. } = case;
+        let addend = addend.as_deref();
         // float16 ends at 65504.
         let half =
             |values: &[f32]| values.iter().map(|v| f16::from_f32(v.clamp(-6e4, 6e4))).collect::<Vec<_>>();
@@ -121,7 +142,9 @@ proptest! {
         let float = [wide(&gate_up), wide(&down)];
         let from_half = half.each_ref().map(|values| values.iter().map(|v| v.to_f64()).collect::<Vec<_>>());
         let from_brain = brain.each_ref().map(|values| values.iter().map(|v| v.to_f64()).collect::<Vec<_>>());
-        let exact = |[gate_up, down]: &[Vec<f64>; 2], rounding| moe(&shape, &x, &logits, gate_up, down, rounding);
+        let exact = |[gate_up, down]: &[Vec<f64>; 2], rounding| {
+            all_plus(moe(&shape, &x, &logits, gate_up, down, rounding), addend)
+        };
         let (float, from_half) = (exact(&float, Rounding::Float32), exact(&from_half, Rounding::Float32));
         let from_brain =
             [exact(&from_brain, Rounding::Float32), exact(&from_brain, Rounding::Bfloat16)];
@@ -133,10 +156,10 @@ proptest! {
                 ("bfloat16", Weights::Bf16(&brain[0]), Weights::Bf16(&brain[1]), from_brain),
             ] {
                 let moe = SparseMoe::with(instructions, shape, gate_up, down);
-                let y = run(&moe, &x, &logits, &Sequential);
+                let y = run_onto(&moe, &x, &logits, addend, &Sequential);
                 let what = format!("{instructions:?}, {name}, {shape:?}");
                 assert_near(&y, exact, shape.hidden, &what);
-                let together = run(&moe, &x, &logits, &threads(3));
+                let together = run_onto(&moe, &x, &logits, addend, &threads(3));
                 prop_assert!(y.iter().zip(&together).all(|(a, b)| a.to_bits() == b.to_bits()), "{}", what);
             }
         }
@@ -144,11 +167,11 @@ proptest! {
 
     #[test]
     fn results_are_the_same_bits_on_any_number_of_threads(case in cases()) {
-        let Case { shape, x, logits, gate_up, down, .. } = case;
+        let Case { shape, x, logits, gate_up, down, addend, .. } = case;
         let moe = SparseMoe::new(shape, Weights::F32(&gate_up), Weights::F32(&down));
-        let alone = run(&moe, &x, &logits, &Sequential);
+        let alone = run_onto(&moe, &x, &logits, addend.as_deref(), &Sequential);
         for count in [2, 3, 5, 8] {
-            let together = run(&moe, &x, &logits, &threads(count));
+            let together = run_onto(&moe, &x, &logits, addend.as_deref(), &threads(count));
             prop_assert!(alone.iter().zip(&together).all(|(a, b)| a.to_bits() == b.to_bits()));
         }
     }
@@ -156,11 +179,11 @@ proptest! {
 
 /// The mixture by int8, where the activation rounds nothing.
 fn moe_int8(case: &Case, gate_up: (&[i8], &[f32]), down: (&[i8], &[f32])) -> Vec<f64> {
-    let SparseMoeShape { experts, hidden, ffn, top_k, normalize_top_k, .. } = case.shape;
+    let SparseMoeShape { experts, hidden, ffn, .. } = case.shape;
     let mut y = Vec::new();
     for (x, logits) in case.x.chunks_exact(hidden).zip(case.logits.chunks_exact(experts)) {
         let mut sum = vec![0.0; hidden];
-        for (expert, weight) in route(logits, top_k, normalize_top_k) {
+        for (expert, weight) in route(logits, &case.shape) {
             let values = &gate_up.0[expert * hidden * 2 * ffn..][..hidden * 2 * ffn];
             let both = multiply_int8(x, values, &gate_up.1[expert * 2 * ffn..][..2 * ffn]);
             let inner: Vec<f32> = (0..ffn).map(|column| both[column].max(0.0) * both[ffn + column]).collect();
@@ -221,6 +244,7 @@ fn small(top_k: usize) -> (SparseMoeShape, Vec<f32>, Vec<f32>) {
         ffn: 21,
         top_k,
         activation: Activation::Silu,
+        scoring: Scoring::Softmax,
         normalize_top_k: false,
     };
     let mut random = Random(5);
@@ -287,6 +311,42 @@ fn experts_without_weight_do_not_work() {
         assert!(y[19..38].iter().all(|&y| y == 0.0), "a row without logits: {:?}", &y[19..38]);
         assert!(y[38..].iter().any(|&y| y != 0.0));
     }
+}
+
+#[test]
+fn a_token_without_experts_gets_the_addend() {
+    for top_k in [1, 2] {
+        for scoring in Scoring::ALL {
+            let (shape, gate_up, down) = small(top_k);
+            let shape = SparseMoeShape { scoring, ..shape };
+            let mut random = Random(10);
+            let (x, addend) = (random.numbers(3 * 19, 1.0), random.numbers(3 * 19, 1.0));
+            let mut logits = random.numbers(12, 1.0);
+            logits[4..8].fill(f32::NEG_INFINITY);
+            let moe = SparseMoe::new(shape, Weights::F32(&gate_up), Weights::F32(&down));
+            let y = run_onto(&moe, &x, &logits, Some(&addend), &Sequential);
+            assert_eq!(y[19..38], addend[19..38], "top-{top_k}, {scoring:?}");
+            assert_ne!(y[..19], addend[..19], "top-{top_k}, {scoring:?}");
+        }
+    }
+}
+
+#[test]
+fn a_sigmoid_depends_on_its_own_logit_only_down_to_the_smallest_numbers() {
+    let (shape, gate_up, down) = small(1);
+    let shape = SparseMoeShape { experts: 1, scoring: Scoring::Sigmoid, ..shape };
+    let moe = SparseMoe::new(shape, Weights::F32(&gate_up[..19 * 42]), Weights::F32(&down[..21 * 19]));
+    let x = Random(11).numbers(19, 1.0);
+    let whole = run(&moe, &x, &[f32::INFINITY], &Sequential);
+    for logit in [-f32::INFINITY, -1e30, -95.0, -20.0, -1.0, 0.0, 0.5, 30.0, 1e30] {
+        let factor = 1.0 / (1.0 + (-f64::from(logit)).exp());
+        for (y, whole) in run(&moe, &x, &[logit], &Sequential).into_iter().zip(&whole) {
+            let expected = factor * f64::from(*whole);
+            let near = (f64::from(y) - expected).abs() <= 1e-6 * expected.abs() + 3e-45;
+            assert!(near, "{logit}: {y} rather than {expected}");
+        }
+    }
+    assert!(run(&moe, &x, &[f32::NAN], &Sequential).iter().all(|y| y.is_nan()));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Operators as kernels of ONNX Runtime, one per file; those in this folder run on the CPU, those in `cuda` on CUDA devices.
 
+mod add_rms_norm;
 mod attention_run;
 #[cfg(feature = "cuda")]
 pub(super) mod cuda;
@@ -7,11 +8,12 @@ mod flash_attention;
 mod linear;
 mod sparse_moe;
 
+pub(super) use self::add_rms_norm::AddRmsNormKernel;
 pub(super) use self::flash_attention::FlashAttentionKernel;
 pub(super) use self::linear::LinearKernel;
 pub(super) use self::sparse_moe::SparseMoeKernel;
 
-use super::context::{Context, Tensor};
+use super::context::{Context, Element, Tensor};
 use super::error::OperatorError;
 use super::info::Info;
 use crate::cpu::Weights;
@@ -28,18 +30,21 @@ fn required<'a>(
 }
 
 /// The elements of a tensor that has the only type that the schema allows for the input.
-fn elements<'a, T: super::context::Element>(
+fn elements<'a, T: Element>(
     tensor: Tensor<'a>,
     schema: &'static Operator,
     index: usize,
 ) -> Result<&'a [T], OperatorError> {
-    tensor.elements().ok_or_else(|| {
-        OperatorError::Schema(SchemaError::ElementType {
-            operator: schema.name,
-            input: schema.inputs[index].name,
-            expected: vec![T::TYPE],
-            found: tensor.element_type(),
-        })
+    tensor.elements().ok_or_else(|| type_error::<T>(&tensor, schema, index))
+}
+
+/// An input of a run whose elements are not `T`.
+fn type_error<T: Element>(tensor: &Tensor<'_>, schema: &'static Operator, index: usize) -> OperatorError {
+    OperatorError::Schema(SchemaError::ElementType {
+        operator: schema.name,
+        input: schema.inputs[index].name,
+        expected: vec![T::TYPE],
+        found: tensor.element_type(),
     })
 }
 
@@ -55,6 +60,20 @@ fn rows(
         [outer @ .., last] if *last == hidden => Ok(outer.iter().product()),
         _ => Err(shape_error(schema, index, tensor, format!("[.., {width}] with {width} = {hidden}"))),
     }
+}
+
+/// Fails unless an input of a run has the shape of another one.
+fn require_shape(
+    tensor: &Tensor<'_>,
+    expected: &[usize],
+    other: &str,
+    schema: &'static Operator,
+    index: usize,
+) -> Result<(), OperatorError> {
+    if tensor.shape() == expected {
+        return Ok(());
+    }
+    Err(shape_error(schema, index, tensor, format!("{expected:?} as `{other}`")))
 }
 
 /// An input of a run whose shape does not fit.

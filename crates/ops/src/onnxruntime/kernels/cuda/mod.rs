@@ -3,12 +3,14 @@
 //! Weights stay where ONNX Runtime put them, in the layout of the package. Nothing waits for the device, so the session may
 //! capture a run in a CUDA graph.
 
+mod add_rms_norm;
 mod flash_attention;
 mod linear;
 mod sparse_moe;
 
 use std::env;
 
+pub(in crate::onnxruntime) use self::add_rms_norm::AddRmsNormKernel;
 pub(in crate::onnxruntime) use self::flash_attention::FlashAttentionKernel;
 pub(in crate::onnxruntime) use self::linear::LinearKernel;
 pub(in crate::onnxruntime) use self::sparse_moe::SparseMoeKernel;
@@ -16,7 +18,7 @@ pub(in crate::onnxruntime) use self::sparse_moe::SparseMoeKernel;
 use super::super::context::{Context, Element, Tensor};
 use super::super::error::OperatorError;
 use super::super::info::Info;
-use super::required;
+use super::{required, type_error};
 use crate::cuda::{FloatType, Products};
 use crate::schema::{ElementType, Operator, SchemaError};
 
@@ -56,12 +58,7 @@ fn address<T: Element>(
     if tensor.element_type() == T::TYPE {
         return Ok(tensor.address().cast());
     }
-    Err(OperatorError::Schema(SchemaError::ElementType {
-        operator: schema.name,
-        input: schema.inputs[index].name,
-        expected: vec![T::TYPE],
-        found: tensor.element_type(),
-    }))
+    Err(type_error::<T>(tensor, schema, index))
 }
 
 /// Where the elements of a weight lie, whose type and sizes were read when the kernel was made.

@@ -1,13 +1,14 @@
 //! `SparseMoe` on CUDA devices.
 
+use std::ptr;
+
 use super::super::super::context::Context;
 use super::super::super::error::OperatorError;
 use super::super::super::info::Info;
 use super::super::super::operator::Kernel;
 use super::super::required;
-use super::super::sparse_moe::{DOWN, GATE_UP, ROUTER_LOGITS, X, tokens};
+use super::super::sparse_moe::{ADDEND, DOWN, GATE_UP, ROUTER_LOGITS, X, addend, moe_shape, tokens};
 use super::{address, products, weight, weight_address};
-use crate::cpu::SparseMoeShape;
 use crate::cuda::{DeviceExperts, SparseMoe};
 use crate::schema::{SPARSE_MOE, SparseMoeAttributes};
 
@@ -25,9 +26,7 @@ impl Kernel for SparseMoeKernel {
         let &[experts, hidden, both] = gate_up.shape() else {
             unreachable!("the schema has checked the axes of gate_up");
         };
-        let SparseMoeAttributes { top_k, activation, normalize_top_k } =
-            SparseMoeAttributes::read(&attributes)?;
-        let shape = SparseMoeShape { experts, hidden, ffn: both / 2, top_k, activation, normalize_top_k };
+        let shape = moe_shape([experts, hidden, both], SparseMoeAttributes::read(&attributes)?);
         Ok(Self { moe: SparseMoe::new(shape, weights, products())?, experts, hidden })
     }
 
@@ -35,6 +34,7 @@ impl Kernel for SparseMoeKernel {
         let x = required(context, &SPARSE_MOE, X)?;
         let logits = required(context, &SPARSE_MOE, ROUTER_LOGITS)?;
         let tokens = tokens(&x, &logits, self.hidden, self.experts)?;
+        let addend = addend(context, &x)?;
         let (y, y_len) = context.output(0, x.shape())?;
         if y_len == 0 {
             return Ok(());
@@ -44,6 +44,10 @@ impl Kernel for SparseMoeKernel {
             router_logits: address(&logits, &SPARSE_MOE, ROUTER_LOGITS)?,
             gate_up: weight_address(context, &SPARSE_MOE, GATE_UP)?,
             down: weight_address(context, &SPARSE_MOE, DOWN)?,
+            addend: match &addend {
+                Some(addend) => address::<f32>(addend, &SPARSE_MOE, ADDEND)?.cast(),
+                None => ptr::null(),
+            },
             y: y.cast(),
         };
         let stream = context.stream()?;
