@@ -1,6 +1,6 @@
 // How long attention and RMSNorm take on a GPU, beside the time that their bytes alone take at the speed of a copy.
 //
-//   nvcc -O3 -std=c++17 -arch=native -I plugins/kernels -o bench_attention plugins/tests/bench_attention.cpp
+//   nvcc -O3 -std=c++17 -arch=native -I plugins/kernels -I plugins/tests -o bench_attention plugins/tests/bench_attention.cpp
 //       plugins/kernels/flash_attention*.cu plugins/kernels/rms_norm.cu
 //   ./bench_attention [REPEATS]
 //
@@ -13,95 +13,15 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <functional>
 #include <string>
 #include <vector>
 
+#include "support/device_clock.h"
 #include "tmoe_kernels.h"
 
+using namespace tmoe::test;
+
 namespace {
-
-void require(int status, const char *what) {
-    if (status == 0) return;
-    std::fprintf(stderr, "%s: %s\n", what, status > 0 ? cudaGetErrorString(cudaError_t(status)) : "refused");
-    std::exit(1);
-}
-
-// Device memory with the bytes of small numbers in every type.
-class Buffer {
-public:
-    explicit Buffer(std::size_t bytes) : bytes_(bytes) {
-        require(cudaMalloc(&data_, std::max<std::size_t>(bytes, 1)), "cudaMalloc");
-        require(cudaMemset(data_, 0x3c, bytes), "cudaMemset");
-    }
-    ~Buffer() { (void)cudaFree(data_); }
-    Buffer(const Buffer &) = delete;
-    Buffer &operator=(const Buffer &) = delete;
-
-    void *data() const { return data_; }
-    std::size_t bytes() const { return bytes_; }
-
-private:
-    void *data_ = nullptr;
-    std::size_t bytes_;
-};
-
-class Clock {
-public:
-    explicit Clock(int repeats) : repeats_(repeats), evicted_(evicted_bytes()) {
-        require(cudaStreamCreate(&stream_), "cudaStreamCreate");
-        require(cudaEventCreate(&start_), "cudaEventCreate");
-        require(cudaEventCreate(&stop_), "cudaEventCreate");
-    }
-    ~Clock() {
-        (void)cudaEventDestroy(start_);
-        (void)cudaEventDestroy(stop_);
-        (void)cudaStreamDestroy(stream_);
-    }
-    Clock(const Clock &) = delete;
-    Clock &operator=(const Clock &) = delete;
-
-    // Median seconds of what `work` launches on the stream.
-    double seconds(const std::function<void(cudaStream_t)> &work) const {
-        std::vector<float> times;
-        for (int repeat = -2; repeat < repeats_; ++repeat) {
-            require(cudaMemsetAsync(evicted_.data(), 0, evicted_.bytes(), stream_), "cudaMemsetAsync");
-            require(cudaEventRecord(start_, stream_), "cudaEventRecord");
-            work(stream_);
-            require(cudaEventRecord(stop_, stream_), "cudaEventRecord");
-            require(cudaEventSynchronize(stop_), "cudaEventSynchronize");
-            float milliseconds = 0.0f;
-            require(cudaEventElapsedTime(&milliseconds, start_, stop_), "cudaEventElapsedTime");
-            // The first two load code and raise clocks.
-            if (repeat >= 0) times.push_back(milliseconds);
-        }
-        std::nth_element(times.begin(), times.begin() + std::ptrdiff_t(times.size() / 2), times.end());
-        return 1e-3 * double(times[times.size() / 2]);
-    }
-
-private:
-    static std::size_t evicted_bytes() {
-        int device = 0, l2 = 0;
-        require(cudaGetDevice(&device), "cudaGetDevice");
-        require(cudaDeviceGetAttribute(&l2, cudaDevAttrL2CacheSize, device), "cudaDeviceGetAttribute");
-        return 4 * std::size_t(l2) + (std::size_t(1) << 20);
-    }
-
-    int repeats_;
-    Buffer evicted_;
-    cudaStream_t stream_ = nullptr;
-    cudaEvent_t start_ = nullptr, stop_ = nullptr;
-};
-
-// Bytes read and written per second by a copy.
-double copy_bandwidth(const Clock &clock) {
-    constexpr std::size_t kBytes = std::size_t(512) << 20;
-    const Buffer from(kBytes), to(kBytes);
-    const double seconds = clock.seconds([&](cudaStream_t stream) {
-        require(cudaMemcpyAsync(to.data(), from.data(), kBytes, cudaMemcpyDeviceToDevice, stream), "cudaMemcpyAsync");
-    });
-    return 2.0 * double(kBytes) / seconds;
-}
 
 std::size_t size_of(std::int32_t type) { return type == TMOE_FLOAT32 ? 4 : 2; }
 

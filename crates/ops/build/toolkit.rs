@@ -61,10 +61,13 @@ pub(crate) fn architectures() -> String {
     if chosen.trim().is_empty() { ARCHITECTURES.to_owned() } else { chosen }
 }
 
-/// Options of nvcc for objects that may go into any kind of program.
+/// Options of nvcc for objects that may go into any kind of program. The kernels' machine code is much alike: what compresses it for
+/// size makes an eighth of it, in the same time; drivers for CUDA 12.8 and newer read it.
 pub(crate) fn options(architectures: &str) -> Result<Vec<OsString>, String> {
     let mut options: Vec<OsString> =
-        ["-O3", "-std=c++17", "-Xcompiler=-Wall,-Wextra,-fPIC"].map(OsString::from).into();
+        ["-O3", "-std=c++17", "-compress-mode=size", "-Xcompiler=-Wall,-Wextra,-fPIC"]
+            .map(OsString::from)
+            .into();
     options.extend(code_options(architectures)?.into_iter().map(OsString::from));
     Ok(options)
 }
