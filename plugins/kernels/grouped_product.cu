@@ -41,6 +41,8 @@ tmoe_status plan_product(const GroupedProduct &product, const ProductTypes &type
                          int least_steps, ProductPlan *plan) {
     *plan = {{}, 1, product.k};
     if (product.rows == 0) return TMOE_OK;
+    const bool weighted = product.row_weights != nullptr || product.row_logits != nullptr || product.addend != nullptr;
+    if (types.input != types.weight && weighted) return TMOE_INVALID_ARGUMENT;
     const ProductKernels kernels = kernels_of(types, device);
     const bool ragged = product.columns % (types.weight == TMOE_FLOAT32 ? 4 : 8) != 0;
     const ProductKernel *best = nullptr;

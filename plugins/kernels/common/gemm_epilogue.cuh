@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "gemm_activation.cuh"
 #include "gemm_groups.cuh"
@@ -29,12 +30,15 @@ __device__ __forceinline__ float weight_of_one(RowScoring scoring, float logit) 
     return scoring == RowScoring::Sigmoid ? weight : all_or_nothing(weight == 0.0f, weight);
 }
 
+template <bool Weighted>
 __device__ __forceinline__ RowTarget row_target(const GroupedProduct &product, const RowTile &rows, std::int64_t row) {
     if (row >= rows.end) return {-1, 0.0f};
     const std::int64_t to = product.output_rows != nullptr ? product.output_rows[row] : row;
     float weight = 1.0f;
-    if (product.row_weights != nullptr) weight = product.row_weights[row];
-    if (product.row_logits != nullptr) weight = weight_of_one(product.row_scoring, product.row_logits[row]);
+    if constexpr (Weighted) {
+        if (product.row_weights != nullptr) weight = product.row_weights[row];
+        if (product.row_logits != nullptr) weight = weight_of_one(product.row_scoring, product.row_logits[row]);
+    }
     return {to * product.columns, weight};
 }
 
@@ -47,6 +51,8 @@ __device__ __forceinline__ void store_tile(const GroupedProduct &product, const 
     // Words of a row of 16-bit pairs: the padding keeps eight rows in different banks, and rows aligned.
     constexpr int kStride = kColumns / 2 + 4;
     constexpr bool kFast = sizeof(typename Product::Weight) == 2;
+    // Float32 rows by 16-bit weights are those of linear layers, which are short of registers without what only experts need.
+    constexpr bool kWeighted = !Gated && std::is_same_v<typename Product::Input, typename Product::Weight>;
     static_assert(Tile::kWarpsM * Tile::kWarpsN * 16 * kStride * 4 <= Tile::kStages * Loader<Product, Gated>::kStepBytes, "it fits");
 
     const int warp_row = warp_id() / Tile::kWarpsN, warp_column = warp_id() % Tile::kWarpsN;
@@ -65,7 +71,7 @@ __device__ __forceinline__ void store_tile(const GroupedProduct &product, const 
     };
     // Two neighbouring sums, weighted, plus the addend. A weight of zero is zero, whatever the row holds.
     const auto finish = [&](const RowTarget &target, std::int64_t at, float &first, float &second) {
-        if constexpr (!Gated) {
+        if constexpr (kWeighted) {
             first = target.weight == 0.0f ? 0.0f : target.weight * first;
             second = target.weight == 0.0f ? 0.0f : target.weight * second;
             if (product.addend != nullptr && target.element >= 0 && at < product.columns) {
@@ -84,7 +90,7 @@ __device__ __forceinline__ void store_tile(const GroupedProduct &product, const 
             float *const output = static_cast<float *>(product.output) + part;
             const bool whole = product.columns % 2 == 0;
             each_pair(
-                slab, [&](int r) { return row_target(product, rows, slab_row + r); },
+                slab, [&](int r) { return row_target<kWeighted>(product, rows, slab_row + r); },
                 [&](const RowTarget &target, int column, float first, float second) {
                     const std::int64_t at = first_column + column;
                     if (target.element < 0 || at >= product.columns) return;
@@ -106,7 +112,7 @@ __device__ __forceinline__ void store_tile(const GroupedProduct &product, const 
         each_pair(
             slab,
             [&](int r) {
-                return OwnRow{r, Gated ? RowTarget{} : row_target(product, rows, slab_row + r)};
+                return OwnRow{r, kWeighted ? row_target<true>(product, rows, slab_row + r) : RowTarget{}};
             },
             [&](const OwnRow &own, int column, float first, float second) {
                 finish(own.target, first_column + column, first, second);
@@ -119,7 +125,7 @@ __device__ __forceinline__ void store_tile(const GroupedProduct &product, const 
             const int row = i / (kColumns / 8), column = i % (kColumns / 8) * 8;
             const Vector<std::uint16_t, 8> vector =
                 load_vector<8>(reinterpret_cast<const std::uint16_t *>(words + row * kStride) + column);
-            const std::int64_t target = row_target(product, rows, slab_row + row).element, at = first_column + column;
+            const std::int64_t target = row_target<false>(product, rows, slab_row + row).element, at = first_column + column;
             if (target < 0 || at >= product.columns) continue;
             if (product.columns % 8 == 0) {
                 store_vector(output + target + at, vector);

@@ -35,6 +35,7 @@ struct GroupedProduct {
     std::int32_t output_type;
     RowScoring row_scoring;            // of row_logits
     const std::int32_t *output_rows;   // [rows]: which row of the output; null: row r
+    // These three only where the input has the weight's type.
     const float *row_weights;          // [rows], or null: what rows are multiplied by
     const float *row_logits;           // [rows], or null: rows are multiplied by what this one logit gives
     const void *addend;                // as the output, or null: added to it; plain only, columns a multiple of 8, k in one part
