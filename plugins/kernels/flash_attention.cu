@@ -49,6 +49,8 @@ tmoe_status check_shape(const tmoe_attention_shape &shape) {
     return TMOE_OK;
 }
 
+bool multiplies(const Device &device, std::int32_t type) { return type != TMOE_BFLOAT16 || device.capability >= 80; }
+
 tmoe_status launch_attend(const AttendTask &task, const Device &device, cudaStream_t stream) {
     switch (task.shape.compute_type) {
         case TMOE_FLOAT16: return launch_attend_float16(task, stream);
@@ -65,6 +67,14 @@ tmoe_status launch_attend(const AttendTask &task, const Device &device, cudaStre
 using namespace tmoe;
 using namespace tmoe::attention;
 
+extern "C" tmoe_status tmoe_attention_compute_type(int32_t wanted, int32_t *compute_type) {
+    if (compute_type == nullptr || !is_type(wanted)) return TMOE_INVALID_ARGUMENT;
+    Device device;
+    if (const cudaError_t error = current_device(&device)) return tmoe_status(error);
+    *compute_type = multiplies(device, wanted) ? wanted : TMOE_FLOAT32;
+    return TMOE_OK;
+}
+
 extern "C" size_t tmoe_flash_attention_workspace(const tmoe_attention_shape *shape) {
     return shape != nullptr && check_shape(*shape) == TMOE_OK ? make_plan(*shape).bytes : 0;
 }
@@ -77,7 +87,7 @@ extern "C" tmoe_status tmoe_flash_attention(const tmoe_attention_shape *shape, c
     if (const tmoe_status status = check_shape(*shape)) return status;
     Device device;
     if (const cudaError_t error = current_device(&device)) return tmoe_status(error);
-    if (shape->compute_type == TMOE_BFLOAT16 && device.capability < 80) return TMOE_UNSUPPORTED;
+    if (!multiplies(device, shape->compute_type)) return TMOE_UNSUPPORTED;
 
     const Plan plan = make_plan(*shape);
     if (shape->batch * plan.total == 0) return TMOE_OK;

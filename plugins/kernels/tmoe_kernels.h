@@ -158,6 +158,10 @@ tmoe_status tmoe_flash_attention(const tmoe_attention_shape *shape, const void *
                                  void *present_key, void *present_value, void *workspace, size_t workspace_bytes,
                                  tmoe_stream stream);
 
+/* The compute_type with which the current device may do the work of `wanted`: `wanted` itself, or TMOE_FLOAT32, which rounds
+ * less, where the device multiplies no bfloat16 (before sm_80). tmoe_flash_attention itself answers TMOE_UNSUPPORTED then. */
+tmoe_status tmoe_attention_compute_type(int32_t wanted, int32_t *compute_type);
+
 /* ---- rms_norm.cu ------------------------------------------------------------------------------------------------- */
 
 typedef struct tmoe_rms_norm_shape {

@@ -278,6 +278,19 @@ TMOE_CASE("nothing to do is no error") {
     }
 }
 
+TMOE_CASE("products of a type that the device lacks are done in float32") {
+    for (std::int32_t wanted : {TMOE_FLOAT32, TMOE_FLOAT16, TMOE_BFLOAT16}) {
+        tmoe_attention_shape shape = usual_shape();
+        run.expect_ok("status", tmoe_attention_compute_type(wanted, &shape.compute_type));
+        const bool lacks = wanted == TMOE_BFLOAT16 && run.capability < 80;
+        run.expect_status("compute_type", shape.compute_type, lacks ? TMOE_FLOAT32 : wanted);
+        check(run, {finished(shape), Masking::Nothing, true});
+    }
+    std::int32_t compute_type = 0;
+    run.expect_status("no such type", tmoe_attention_compute_type(3, &compute_type), TMOE_INVALID_ARGUMENT);
+    run.expect_status("no place", tmoe_attention_compute_type(TMOE_FLOAT32, nullptr), TMOE_INVALID_ARGUMENT);
+}
+
 TMOE_CASE("wrong arguments are refused") {
     const tmoe_attention_shape good = finished(usual_shape());
     const DeviceBuffer<float> x(1024);

@@ -1,5 +1,6 @@
 //! The structure of exported graphs, without running them: `moe/last: every expert is part of every graph`.
 
+mod attention;
 mod checker;
 mod contract;
 mod experts;
@@ -30,6 +31,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("an expert's matrices are slices of the stack of all", experts::experts_are_slices_of_the_stack),
     ("all graphs share one file of weights without waste", weights::one_file_without_waste),
     ("only small constants lie in the graph files", weights::constants_are_small),
+    ("attention multiplies in the package's precision", attention::products_have_the_packages_precision),
     ("work is spent only on positions that reach an output", trimming::positions),
 ];
 

@@ -11,7 +11,7 @@ use tmoe_onnx::{AttentionMask, AttentionOptions, F32, GraphBuilder, KvCache, Rot
 use tmoe_package::OpSet;
 
 use super::attention_dense::attention_dense;
-use super::attention_plugin::flash_attention;
+use super::attention_plugin::{AttentionTypes, flash_attention};
 use super::linear::{linear, product};
 use super::positions::{PositionTables, Positions, Queries, Rotary, last_of};
 use super::{GraphOptions, Tensor, Weights, int};
@@ -70,7 +70,11 @@ pub(crate) fn attention(
                 };
                 tabled_attention(g, config, options.op_set, [q, k, v], queries, tables, cache)
             }
-            Positions::Mask(mask) => flash_attention(g, config, options.stored, [q, k, v], *mask, cache),
+            Positions::Mask(mask) => {
+                let weights = weights.stored(g, blobs.attention_output).data_type();
+                let types = AttentionTypes { stored: options.stored, weights };
+                flash_attention(g, config, types, [q, k, v], *mask, cache)
+            }
         };
         let output = g.scoped("o_proj", |g| product(g, options.op_set, weights, y, blobs.attention_output));
         Attended { output, present }

@@ -6,20 +6,34 @@ use tmoe_ops::schema::{DOMAIN, FLASH_ATTENTION};
 
 use super::{Tensor, batch, fixed, int, past, sequence, typed};
 
+/// What attention rounds to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AttentionTypes {
+    /// The type in which the checkpoint is stored: that of cos and sin.
+    pub(crate) stored: FloatType,
+    /// The type of the projections' weights: that of products, where it is a float's.
+    pub(crate) weights: DataType,
+}
+
 /// Attention over projected queries, keys and values `[batch, .., heads x head_dim]`: the output before its projection, and
 /// the cache with this pass appended.
 pub(crate) fn flash_attention(
     g: &mut GraphBuilder,
     config: &Config,
-    stored: FloatType,
+    types: AttentionTypes,
     [q, k, v]: [Tensor; 3],
     attention_mask: Value<I64>,
     cache: KvCache<F32>,
 ) -> (Tensor, KvCache<F32>) {
-    let rotary_type = match stored {
+    let rotary_type = match types.stored {
         FloatType::F32 => "float32",
         FloatType::BF16 => "bfloat16",
         FloatType::F16 => "float16",
+    };
+    let compute_type = match types.weights {
+        DataType::Float16 => "float16",
+        DataType::Bfloat16 => "bfloat16",
+        _ => "float32",
     };
     let present =
         Shape::from([batch(), fixed(config.kv_heads()), past() + sequence(), fixed(config.head_dim())]);
@@ -34,6 +48,7 @@ pub(crate) fn flash_attention(
             ("rope_theta", (config.rope_theta() as f32).into()),
             ("scale", ((config.head_dim() as f64).powf(-0.5) as f32).into()),
             ("rotary_type", rotary_type.into()),
+            ("compute_type", compute_type.into()),
         ],
         &[(DataType::Float32, y), (DataType::Float32, present.clone()), (DataType::Float32, present)],
     );

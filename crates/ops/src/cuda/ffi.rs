@@ -97,6 +97,7 @@ unsafe extern "C" {
         stream: *mut c_void,
     ) -> Status;
 
+    pub(super) fn tmoe_attention_compute_type(wanted: i32, compute_type: *mut i32) -> Status;
     pub(super) fn tmoe_flash_attention_workspace(shape: *const AttentionShape) -> usize;
     pub(super) fn tmoe_flash_attention(
         shape: *const AttentionShape,

@@ -39,16 +39,25 @@ pub struct DeviceAttention {
 }
 
 impl FlashAttention {
-    /// Attention of the given shape.
+    /// Attention of the given shape on the current device. The inputs of products are rounded to `compute_type` if the device
+    /// multiplies it, else they stay float32.
     ///
     /// # Errors
     ///
-    /// [`CudaError::Size`] where the kernels are not made for the shape.
-    pub fn new(shape: FlashAttentionShape, products: Products) -> Result<Self, CudaError> {
+    /// [`CudaError::Size`] where the kernels are not made for the shape; [`CudaError::Launch`] without a device.
+    pub fn new(
+        shape: FlashAttentionShape,
+        compute_type: FloatType,
+        products: Products,
+    ) -> Result<Self, CudaError> {
         let FlashAttentionShape { heads, kv_heads, head_dim, rope_theta, rounding, scale } = shape;
         let fits = head_dim.is_multiple_of(2) && (2..=128).contains(&head_dim);
         require(fits, OPERATOR, "head_dim", head_dim, "an even number up to 128")?;
         let float = FloatType::Float32.number();
+        let mut computed = float;
+        // SAFETY: the result goes to a place of its type.
+        let status = unsafe { ffi::tmoe_attention_compute_type(compute_type.number(), &mut computed) };
+        CudaError::check(OPERATOR, status)?;
         let shape = AttentionShape {
             batch: 0,
             queries: 0,
@@ -61,7 +70,7 @@ impl FlashAttention {
             head_dim: size_i32(OPERATOR, "head_dim", head_dim)?,
             io_type: float,
             cache_type: float,
-            compute_type: float,
+            compute_type: computed,
             rotary_rounding: FloatType::of_rounding(rounding).number(),
             rope_theta: rope_theta as f32,
             scale,

@@ -18,7 +18,9 @@
 //!
 //! Attributes: `num_heads`, `kv_num_heads`; `rope_theta`, the base of the rotary frequencies; `scale` (0: 1 / sqrt(head_dim));
 //! `rotary_type`, the type to which cos and sin are rounded (`float32`, `bfloat16`, `float16`): Time-MoE keeps them in the
-//! type that its checkpoint is stored in.
+//! type that its checkpoint is stored in; `compute_type` (`float32`, `bfloat16`, `float16`), the type to which a kernel may
+//! round the inputs of its products: queries, keys, values and the weights of the values. Sums and the softmax are float32,
+//! and so is everything where a processor has no instructions for that type or gains nothing by it.
 
 use super::argument::{Argument, Dimension, ElementType};
 use super::attributes::{AttributeDefault, AttributeSpec, Attributes};
@@ -46,6 +48,7 @@ pub static FLASH_ATTENTION: Operator = Operator {
         AttributeSpec::new("rope_theta", AttributeDefault::Float(10_000.0)),
         AttributeSpec::new("scale", AttributeDefault::Float(0.0)),
         AttributeSpec::new("rotary_type", AttributeDefault::Text("float32")),
+        AttributeSpec::new("compute_type", AttributeDefault::Text("float32")),
     ],
     rule: infer,
 };
@@ -63,6 +66,8 @@ pub struct FlashAttentionAttributes {
     pub scale: f32,
     /// To what cos and sin are rounded.
     pub rounding: RotaryRounding,
+    /// To what the inputs of products may be rounded: float32, bfloat16 or float16.
+    pub compute_type: ElementType,
 }
 
 impl FlashAttentionAttributes {
@@ -88,6 +93,11 @@ impl FlashAttentionAttributes {
             ("bfloat16", RotaryRounding::BFloat16),
             ("float16", RotaryRounding::Float16),
         ];
+        let types = [
+            ("float32", ElementType::Float32),
+            ("bfloat16", ElementType::BFloat16),
+            ("float16", ElementType::Float16),
+        ];
         let positive = |attribute, value: f32, zero: bool| {
             if value.is_finite() && (value > 0.0 || zero && value == 0.0) {
                 Ok(value)
@@ -101,6 +111,7 @@ impl FlashAttentionAttributes {
             rope_theta: positive("rope_theta", node.float("rope_theta"), false)?,
             scale: positive("scale", node.float("scale"), true)?,
             rounding: node.choice("rotary_type", &roundings)?,
+            compute_type: node.choice("compute_type", &types)?,
         })
     }
 }

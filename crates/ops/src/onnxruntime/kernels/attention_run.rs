@@ -65,7 +65,7 @@ impl<'a> AttentionRun<'a> {
 
 /// A node's attributes as the kernels of every device take them.
 pub(super) fn attention_shape(attributes: FlashAttentionAttributes, head_dim: usize) -> FlashAttentionShape {
-    let FlashAttentionAttributes { heads, kv_heads, rope_theta, scale, rounding } = attributes;
+    let FlashAttentionAttributes { heads, kv_heads, rope_theta, scale, rounding, .. } = attributes;
     let scale = if scale == 0.0 { (head_dim as f64).powf(-0.5) as f32 } else { scale };
     FlashAttentionShape { heads, kv_heads, head_dim, rope_theta: f64::from(rope_theta), rounding, scale }
 }

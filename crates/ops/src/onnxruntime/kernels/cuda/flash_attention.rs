@@ -7,13 +7,14 @@ use super::super::super::error::OperatorError;
 use super::super::super::info::Info;
 use super::super::super::operator::Kernel;
 use super::super::attention_run::{AttentionRun, K, MASK, PAST_KEY, PAST_VALUE, Q, V, attention_shape};
-use super::{address, products};
-use crate::cuda::{DeviceAttention, FlashAttention, Products};
+use super::{address, float_type, products};
+use crate::cuda::{DeviceAttention, FlashAttention, FloatType, Products};
 use crate::schema::{Attributes, FLASH_ATTENTION, FlashAttentionAttributes};
 
 pub(in crate::onnxruntime) struct FlashAttentionKernel {
     attributes: Attributes,
     parameters: FlashAttentionAttributes,
+    compute_type: FloatType,
     products: Products,
 }
 
@@ -21,12 +22,14 @@ impl Kernel for FlashAttentionKernel {
     fn create(info: &Info) -> Result<Self, OperatorError> {
         let attributes = info.check()?;
         let parameters = FlashAttentionAttributes::read(&attributes)?;
-        Ok(Self { attributes, parameters, products: products() })
+        let compute_type = float_type(parameters.compute_type).unwrap_or(FloatType::Float32);
+        Ok(Self { attributes, parameters, compute_type, products: products() })
     }
 
     fn compute(&self, context: &Context<'_>) -> Result<(), OperatorError> {
         let run = AttentionRun::new(context, &self.attributes)?;
-        let attention = FlashAttention::new(attention_shape(self.parameters, run.head_dim), self.products)?;
+        let shape = attention_shape(self.parameters, run.head_dim);
+        let attention = FlashAttention::new(shape, self.compute_type, self.products)?;
         let float = |index: usize| {
             address::<f32>(&run.inputs[index], &FLASH_ATTENTION, index).map(|address| address.cast())
         };

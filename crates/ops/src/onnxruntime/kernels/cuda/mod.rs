@@ -40,13 +40,19 @@ fn weight<'a>(
 ) -> Result<(FloatType, Tensor<'a>), OperatorError> {
     let missing = || SchemaError::MissingInput { operator: schema.name, input: name };
     let tensor = info.weight(name)?.ok_or_else(missing)?;
-    let float_type = match tensor.element_type() {
-        ElementType::Float32 => FloatType::Float32,
-        ElementType::Float16 => FloatType::Float16,
-        ElementType::BFloat16 => FloatType::BFloat16,
-        found => return Err(OperatorError::UnsupportedOnCuda { operator: schema.name, input: name, found }),
-    };
-    Ok((float_type, tensor))
+    let found = tensor.element_type();
+    let unsupported = || OperatorError::UnsupportedOnCuda { operator: schema.name, input: name, found };
+    Ok((float_type(found).ok_or_else(unsupported)?, tensor))
+}
+
+/// A type that the kernels compute with.
+fn float_type(element_type: ElementType) -> Option<FloatType> {
+    match element_type {
+        ElementType::Float32 => Some(FloatType::Float32),
+        ElementType::Float16 => Some(FloatType::Float16),
+        ElementType::BFloat16 => Some(FloatType::BFloat16),
+        _ => None,
+    }
 }
 
 /// Where the elements of an input lie, if they are of that type.
