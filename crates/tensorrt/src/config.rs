@@ -194,7 +194,8 @@ impl BuilderConfig {
     /// GPU.
     ///
     /// # Errors
-    /// The bytes are not a cache of this version and GPU.
+    /// TensorRT refuses the bytes: they are not a cache, or one of another version or GPU. TensorRT-RTX, which times nothing,
+    /// starts with an empty cache instead.
     pub fn set_timing_cache(&mut self, bytes: &[u8], ignore_mismatch: bool) -> Result<(), Error> {
         let shim = self.shim.pin_mut();
         self.builder.library.ask("the timing cache", || shim.set_timing_cache(bytes, ignore_mismatch))
