@@ -109,7 +109,7 @@ impl Builder {
         self.0.library.demand("the number of threads", set)
     }
 
-    /// Builds an engine. Seconds to many minutes.
+    /// Builds an engine. Seconds to many minutes. A library builds one engine at a time: other threads wait.
     ///
     /// # Errors
     /// TensorRT cannot: its message says why. The monitor ended the build. The network or the configuration is another
@@ -120,6 +120,7 @@ impl Builder {
                 return Err(Error::OtherBuilder { what });
             }
         }
+        let _building = self.0.library.build_lock();
         let watch = self.0.library.watch();
         config.outcome().take_cancelled();
         let built = self.0.lock().pin_mut().build(network.shim(), config.shim());

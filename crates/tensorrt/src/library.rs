@@ -5,7 +5,7 @@ use std::error::Error as _;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use cxx::UniquePtr;
 use libloading::Library as Loaded;
@@ -103,6 +103,7 @@ struct Inner {
     version: Version,
     shim: UniquePtr<ffi::Library>,
     records: Arc<Records>,
+    building: Mutex<()>,
     parser: Result<PathBuf, LibraryError>,
 }
 
@@ -211,6 +212,12 @@ impl Library {
         &self.0.shim
     }
 
+    /// To be held during builds: the library keeps the target of a build in a place that all builds share. TensorRT-RTX was seen
+    /// to fail on builds for different GPUs side by side ("Target SM 80 is not found in the accelerator list").
+    pub(crate) fn build_lock(&self) -> MutexGuard<'_, ()> {
+        self.0.building.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Of what is logged from now on.
     pub(crate) fn watch(&self) -> Watch<'_> {
         self.0.records.watch()
@@ -281,7 +288,15 @@ impl Inner {
                 Flavour::TensorRtRtx => ffi::open_tensorrt_rtx(&symbols, log),
             }
         };
-        Ok(Self { flavour, path: path.to_owned(), version, shim, records, parser })
+        Ok(Self {
+            flavour,
+            path: path.to_owned(),
+            version,
+            shim,
+            records,
+            building: Mutex::default(),
+            parser,
+        })
     }
 }
 

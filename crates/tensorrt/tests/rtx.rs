@@ -433,13 +433,12 @@ impl tracing::Subscriber for Subscriber {
 fn logging(library: Library) -> Result<(), Failed> {
     let subscriber = Subscriber::default();
     let kept = Arc::clone(&subscriber.0);
-    tracing::subscriber::with_default(subscriber, || -> Result<(), Failed> {
-        build(library)?;
-        // Without a profile.
-        let (builder, mut network, mut config) = prepare(library)?;
-        failure(builder.build(&mut network, &mut config))?;
-        Ok(())
-    })?;
+    // For all threads: the library may log from its own.
+    tracing::subscriber::set_global_default(subscriber)?;
+    build(library)?;
+    // Without a profile.
+    let (builder, mut network, mut config) = prepare(library)?;
+    failure(builder.build(&mut network, &mut config))?;
     let kept = kept.lock().unwrap();
     for level in [tracing::Level::ERROR, tracing::Level::DEBUG, tracing::Level::TRACE] {
         ensure(kept.iter().any(|(of, message)| *of == level && !message.is_empty()), format!("no {level}"))?;
@@ -508,9 +507,16 @@ fn ownership(library: Library) -> Result<(), Failed> {
 }
 
 fn threads(library: Library) -> Result<(), Failed> {
+    // For different GPUs, which the library mixes up unless it is kept from it.
+    let build = |capability| -> Result<usize, Failed> {
+        let (builder, mut network, mut config) = prepare(library)?;
+        config.add_profile(&profile())?;
+        config.set_compute_capabilities(&[capability])?;
+        Ok(builder.build(&mut network, &mut config)?.memory.len())
+    };
     std::thread::scope(|scope| {
-        let builds: Vec<_> =
-            (0..3).map(|_| scope.spawn(|| build(library).map(|plan| plan.memory.len()))).collect();
+        let capabilities = [(8, 0), (8, 6), (8, 9), (12, 0)];
+        let builds: Vec<_> = capabilities.iter().map(|&each| scope.spawn(move || build(each))).collect();
         for build in builds {
             ensure(build.join().map_err(|_| "a thread panicked")?? > 0, "an empty engine")?;
         }
