@@ -72,7 +72,7 @@ impl ExecutionContext {
         usize::try_from(self.shim.profile()).ok()
     }
 
-    /// Chooses a profile. Shapes have to be set anew.
+    /// Chooses a profile. Shapes, and device memory that the caller manages, have to be set anew.
     ///
     /// # Safety
     /// `stream` is a CUDA stream of the engine's device that lives until its work is done.
@@ -87,6 +87,8 @@ impl ExecutionContext {
         for (shaped, tensor) in self.shaped.iter_mut().zip(&self.engine.tensors) {
             *shaped = has_fixed_shape(&tensor.shape);
         }
+        // It may need more than the one before.
+        self.has_memory = false;
         Ok(())
     }
 

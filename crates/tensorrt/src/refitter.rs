@@ -68,7 +68,7 @@ impl<'e, 'w> Refitter<'e, 'w> {
     /// The type is not known, or the bytes are no whole number of elements; the engine has no such weights; or they differ in
     /// number or type.
     pub fn set_weights(&mut self, name: &str, data_type: DataType, bytes: &'w [u8]) -> Result<(), Error> {
-        let bits = data_type.bits().filter(|&bits| bytes.len() * 8 % bits == 0);
+        let bits = data_type.bits().filter(|&bits| (8 * bytes.len()).is_multiple_of(bits));
         let Some(bits) = bits else {
             return Err(Error::Number {
                 what: "the number of bytes of these weights",
