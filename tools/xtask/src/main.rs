@@ -13,7 +13,9 @@ mod process;
 mod programs;
 mod python;
 mod setup;
+mod tensorrt_rtx;
 mod test;
+mod wheel;
 
 // How kernels are compiled, shared with the build of the operators.
 #[path = "../../../crates/ops/build/objects.rs"]

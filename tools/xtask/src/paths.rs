@@ -51,6 +51,11 @@ impl Workspace {
         self.target.join("onnxruntime")
     }
 
+    /// The folder in which tests look for TensorRT-RTX: beside the profiles' folders.
+    pub(crate) fn tensorrt_rtx(&self) -> PathBuf {
+        self.target.join("tensorrt-rtx")
+    }
+
     /// The folder in which builds look for a CUDA compiler.
     pub(crate) fn cuda(&self) -> PathBuf {
         self.target.join("cuda")

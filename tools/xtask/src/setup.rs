@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::paths::{Workspace, for_people};
 use crate::python::{self, Python};
-use crate::{cuda_toolkit, onnxruntime};
+use crate::{cuda_toolkit, onnxruntime, tensorrt_rtx};
 
 /// A part of the set-up: where it is, or why it is not there.
 pub(crate) type Part = Result<PathBuf, String>;
@@ -17,6 +17,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     if cfg!(target_os = "linux") {
         parts.push(cuda_toolkit(workspace));
     }
+    parts.extend(tensorrt_rtx(workspace));
     let missing = parts.iter().filter(|part| part.is_err()).count();
     if missing > 0 {
         bail!("the set-up is not complete: {missing} of {} parts are missing", parts.len());
@@ -32,6 +33,16 @@ pub(crate) fn onnxruntime(workspace: &Workspace) -> Part {
 /// The Python environment that holds the ONNX checker. Returns its interpreter.
 pub(crate) fn python_environment(workspace: &Workspace) -> Part {
     part("Python environment", python::installed(workspace), |python| python::install(workspace, python))
+}
+
+/// TensorRT-RTX's libraries, for tests that build engines; `None` on systems that its wheel is not for.
+pub(crate) fn tensorrt_rtx(workspace: &Workspace) -> Option<Part> {
+    let has_wheel = cfg!(all(target_os = "linux", target_arch = "x86_64"));
+    has_wheel.then(|| {
+        part("TensorRT-RTX", tensorrt_rtx::installed(workspace), |python| {
+            tensorrt_rtx::install(workspace, python)
+        })
+    })
 }
 
 /// The CUDA compiler, for builds with the feature `cuda`.

@@ -11,11 +11,15 @@ use crate::{process, setup};
 pub(crate) fn run(workspace: &Workspace, extra: &[OsString]) -> Result<()> {
     let onnxruntime = setup::onnxruntime(workspace);
     let python = setup::python_environment(workspace);
+    let tensorrt_rtx = setup::tensorrt_rtx(workspace);
     if onnxruntime.is_err() {
         println!("Tests of the provider `cpu` will be reported as ignored, by name: no ONNX Runtime.");
     }
     if python.is_err() {
         println!("Tests with Python will be reported as ignored, by name: no Python environment.");
+    }
+    if !matches!(tensorrt_rtx, Some(Ok(_))) {
+        println!("Tests that build engines will be reported as ignored, by name: no TensorRT-RTX.");
     }
     // A library of its own, which `cargo test` does not make.
     process::show_and_run(workspace.cargo().args(["build", "--locked", "-p", "tmoe-ops"]))?;
