@@ -21,6 +21,8 @@
 //!
 //! Inside, dependencies point one way: [`export`] -> self-test -> lowering -> weights.
 
+#[cfg(feature = "tensorrt")]
+mod engine;
 mod error;
 mod export;
 mod lower;
@@ -28,6 +30,8 @@ mod progress;
 mod selftest;
 mod weights;
 
+#[cfg(feature = "tensorrt")]
+pub use engine::{BuiltEngine, EngineBuildError, EngineOptions, EngineShapes, build_engines};
 pub use error::ExportError;
 pub use export::{ExportOptions, Exported, export};
 pub use progress::{Observer, Silent, Stage};

@@ -17,6 +17,13 @@ pub enum Stage {
         /// Steps in all.
         total: u64,
     },
+    /// TensorRT building an engine for this compute capability, times ten.
+    Engine {
+        /// The compute capability.
+        architecture: u32,
+        /// Steps of the phase that begins.
+        total: u64,
+    },
 }
 
 /// Told how far an export is; from one thread at a time.

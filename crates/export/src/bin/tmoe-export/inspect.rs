@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 use tmoe_onnx::Model;
-use tmoe_package::{Integrity, Package};
+use tmoe_package::{Engine, EngineError, Integrity, Package};
 
 use crate::Failure;
 use crate::output::print;
@@ -38,17 +38,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             .map_err(|error| format!("{}: {error}", path.display()))?;
         operators.insert(graph.op_set.name(), stats.nodes);
     }
+    let engines = engines(&package)?;
     if arguments.json {
-        let report = json!({ "manifest": package.manifest(), "operators": operators });
+        let engine = |(folder, engine): &(PathBuf, Result<Engine, EngineError>)| match engine {
+            Ok(engine) => json!({ "folder": folder, "manifest": engine.manifest() }),
+            Err(error) => json!({ "folder": folder, "error": error.to_string() }),
+        };
+        let engines: Vec<_> = engines.iter().map(engine).collect();
+        let report = json!({ "manifest": package.manifest(), "operators": operators, "engines": engines });
         print(&(serde_json::to_string_pretty(&report)? + "\n"))
     } else {
-        print(&for_people(&package, &operators)?)
+        print(&for_people(&package, &operators, &engines)?)
     }
 }
 
 fn for_people(
     package: &Package,
     operators: &BTreeMap<&str, BTreeMap<String, usize>>,
+    engines: &[(PathBuf, Result<Engine, EngineError>)],
 ) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let manifest = package.manifest();
@@ -105,5 +112,26 @@ fn for_people(
             writeln!(text, "    {}", counts.join(", "))?;
         }
     }
+    for (folder, engine) in engines {
+        let name = folder.file_name().unwrap_or_default().display();
+        match engine {
+            Ok(engine) => {
+                let manifest = engine.manifest();
+                writeln!(text, "  engine {name} from {}, {} bytes", manifest.op_set, manifest.engine.bytes)?;
+                for profile in &manifest.profiles {
+                    writeln!(text, "    {profile}")?;
+                }
+            }
+            Err(error) => writeln!(text, "  engine {name} cannot be used: {error}")?,
+        }
+    }
     Ok(text)
+}
+
+/// Every engine of a package, or why it cannot be used.
+fn engines(package: &Package) -> Result<Vec<(PathBuf, Result<Engine, EngineError>)>, Failure> {
+    let folders = Engine::folders(package).map_err(|error| {
+        format!("cannot list {}: {error}", package.path(tmoe_package::files::ENGINES).display())
+    })?;
+    Ok(folders.into_iter().map(|folder| (folder.clone(), Engine::open(package, folder))).collect())
 }

@@ -1,6 +1,7 @@
-//! `tmoe-export`: checkpoints to packages.
+//! `tmoe-export`: checkpoints to packages, and packages to engines.
 
 mod allocator;
+mod engine;
 mod init;
 mod inspect;
 mod interrupt;
@@ -24,6 +25,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Onnx(onnx::Arguments),
+    Engine(engine::Arguments),
     Init(init::Arguments),
     Inspect(inspect::Arguments),
 }
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     allocator::keep_freed_memory();
     let result = match Arguments::parse().command {
         Command::Onnx(arguments) => onnx::run(&arguments),
+        Command::Engine(arguments) => engine::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
     };

@@ -50,6 +50,7 @@ impl Observer for Bars {
         self.replace(Some(match stage {
             Stage::Weights { total } => bytes_bar("weights", total),
             Stage::SelfTest { total } => steps_bar("self-test", total),
+            Stage::Engine { architecture, total } => steps_bar(&format!("sm{architecture}"), total),
         }));
     }
 

@@ -1,0 +1,150 @@
+//! `tmoe-export engine`: a package to TensorRT engines.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use tmoe_package::OpSet;
+
+use crate::Failure;
+
+/// Build TensorRT engines of a package, into the package
+///
+/// TensorRT builds for the GPU at hand. TensorRT-RTX builds for every GPU with RTX (compute capability 7.5, 8.0, 8.6, 8.9, 12.0) and
+/// needs none; its engines are finished on the GPU where they run.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Folder of the package
+    #[arg(value_name = "PACKAGE")]
+    pub(crate) package: PathBuf,
+    /// Which TensorRT
+    #[arg(long, value_enum, default_value_t = FlavourArgument::TensorrtRtx)]
+    pub(crate) flavour: FlavourArgument,
+    /// Compute capabilities times ten, one engine each; with `tensorrt`, that of the GPU at hand
+    #[arg(long, value_delimiter = ',', value_name = "SM", value_parser = clap::value_parser!(u32).range(10..1000))]
+    pub(crate) architecture: Vec<u32>,
+    /// From which graph: dense, or plugin (tensorrt only)
+    #[arg(long, value_name = "GRAPH", default_value = "dense")]
+    pub(crate) graph: OpSet,
+    /// Series at a time: least, usual, most [default: 1,1,8]
+    #[arg(long, value_name = "MIN,OPT,MAX", value_parser = span)]
+    pub(crate) batch: Option<[u32; 3]>,
+    /// Points of context: least, usual, most [default: 1,512,2048, as far as the model goes]
+    #[arg(long, value_name = "MIN,OPT,MAX", value_parser = span)]
+    pub(crate) context: Option<[u32; 3]>,
+    /// Most device memory that layers may use while they run
+    #[arg(long, value_name = "MB")]
+    pub(crate) workspace: Option<u64>,
+    /// TensorRT's library, or the folder that holds it; otherwise found by itself
+    #[arg(long, value_name = "FILE")]
+    pub(crate) library: Option<PathBuf>,
+    /// libtmoe_trt_plugins.so, which the graph plugin needs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plugins: Option<PathBuf>,
+    /// Replace engines that are there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// TensorRT's flavours on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum FlavourArgument {
+    /// TensorRT 10
+    Tensorrt,
+    /// TensorRT-RTX
+    TensorrtRtx,
+}
+
+/// `MIN,OPT,MAX`.
+fn span(text: &str) -> Result<[u32; 3], String> {
+    let numbers: Result<Vec<u32>, _> = text.split(',').map(|part| part.trim().parse()).collect();
+    let numbers = numbers.ok().and_then(|numbers| <[u32; 3]>::try_from(numbers).ok());
+    numbers.ok_or_else(|| "expected three numbers, as in 1,1,8".to_owned())
+}
+
+#[cfg(not(feature = "tensorrt"))]
+pub(crate) fn run(_: &Arguments) -> Result<(), Failure> {
+    Err("this tmoe-export was built without TensorRT; build it with the feature `tensorrt`: \
+         cargo install --path crates/export --features tensorrt"
+        .into())
+}
+
+#[cfg(feature = "tensorrt")]
+pub(crate) use self::build::run;
+
+#[cfg(feature = "tensorrt")]
+mod build {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use serde_json::json;
+    use tmoe_export::{BuiltEngine, EngineOptions, EngineShapes, Observer, build_engines};
+    use tmoe_package::{Flavour, Package, Span};
+
+    use super::{Arguments, FlavourArgument};
+    use crate::output::print;
+    use crate::progress::Bars;
+    use crate::{Failure, interrupt};
+
+    /// What TensorRT-RTX builds for if nothing is said: every GPU that it knows.
+    const ARCHITECTURES: [u32; 5] = [75, 80, 86, 89, 120];
+
+    pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+        let cancelled = interrupt::flag()?;
+        let begin = Instant::now();
+        let package = Package::open(&arguments.package)?;
+        let flavour = match arguments.flavour {
+            FlavourArgument::Tensorrt => Flavour::TensorRt,
+            FlavourArgument::TensorrtRtx => Flavour::TensorRtRtx,
+        };
+        let architectures = match (flavour, arguments.architecture.as_slice()) {
+            (Flavour::TensorRtRtx, []) => ARCHITECTURES.to_vec(),
+            (_, given) => given.to_vec(),
+        };
+        let span = |[min, opt, max]: [u32; 3]| Span { min, opt, max };
+        let usual = EngineShapes::of(package.manifest());
+        let options = EngineOptions {
+            flavour,
+            architectures,
+            op_set: arguments.graph,
+            shapes: EngineShapes {
+                batch: arguments.batch.map_or(usual.batch, span),
+                context: arguments.context.map_or(usual.context, span),
+            },
+            workspace_bytes: arguments.workspace.map(|megabytes| megabytes.saturating_mul(1_000_000)),
+            library: arguments.library.clone(),
+            plugins: arguments.plugins.clone(),
+            force: arguments.force,
+        };
+        let bars = Arc::new(Bars::default());
+        let observer: Arc<dyn Observer + Send> = Arc::<Bars>::clone(&bars);
+        let built = build_engines(&package, &options, &observer, &cancelled);
+        bars.clear();
+        print(&report(arguments, &built?, begin.elapsed().as_secs_f64()))
+    }
+
+    fn report(arguments: &Arguments, built: &[BuiltEngine], seconds: f64) -> String {
+        if arguments.json {
+            let engine = |engine: &BuiltEngine| {
+                let layers = engine.description.as_ref().map(|description| description.layers().len());
+                json!({ "folder": engine.folder, "layers": layers, "manifest": engine.manifest })
+            };
+            let engines: Vec<_> = built.iter().map(engine).collect();
+            return format!("{}\n", json!({ "engines": engines, "seconds": seconds }));
+        }
+        let mut text = String::new();
+        for BuiltEngine { folder, manifest, description } in built {
+            text += &format!("{}: {:.1} MB", folder.display(), manifest.engine.bytes as f64 / 1e6);
+            if let Some(description) = description {
+                text += &format!(", {} layers", description.layers().len());
+            }
+            text.push('\n');
+            for profile in &manifest.profiles {
+                text += &format!("  {profile}\n");
+            }
+        }
+        text + &format!("in {seconds:.1} s\n")
+    }
+}

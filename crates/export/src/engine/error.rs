@@ -1,0 +1,88 @@
+//! Why an engine was not built.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+use tmoe_model::staging::StagingError;
+use tmoe_package::PackageError;
+
+/// Why an engine was not built. Engines that were there before are as before.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum EngineBuildError {
+    /// The graph is not for TensorRT.
+    #[error(
+        "TensorRT cannot take the graph `standard`, whose shapes depend on the data; build from `dense`, or from `plugin` with TensorRT"
+    )]
+    Standard,
+    /// The flavour has no plugins.
+    #[error("TensorRT-RTX takes no plugins; build from the graph `dense`, or with --flavour tensorrt")]
+    NoPlugins,
+    /// The plugins are not said.
+    #[error("the graph `plugin` needs the library libtmoe_trt_plugins.so: give it with --plugins, or build from the graph `dense`")]
+    PluginLibraryNeeded,
+    /// The precision is not for TensorRT.
+    #[error(
+        "{} has int8 weights, which TensorRT does not take in this form; export the checkpoint with --precision bf16 or fp16",
+        package.display()
+    )]
+    Int8 {
+        /// The package.
+        package: PathBuf,
+    },
+    /// The GPU has no bfloat16.
+    #[error("GPUs of compute capability {}.{} have no bfloat16; export the checkpoint with --precision fp16", architecture / 10, architecture % 10)]
+    NoBfloat16 {
+        /// The compute capability, times ten.
+        architecture: u32,
+    },
+    /// TensorRT builds for the GPU at hand.
+    #[error(
+        "TensorRT builds for the GPU at hand, which is sm{found}, and sm{asked} was asked for; leave --architecture out, or build with --flavour tensorrt-rtx"
+    )]
+    OtherGpu {
+        /// As asked for.
+        asked: u32,
+        /// As found.
+        found: u32,
+    },
+    /// The shapes are not in order, or beyond the model.
+    #[error("--{option} {found}: expected {expected}")]
+    Shapes {
+        /// Which dimension.
+        option: &'static str,
+        /// As given.
+        found: String,
+        /// What would do.
+        expected: String,
+    },
+    /// TensorRT is missing, or refused.
+    #[error(transparent)]
+    TensorRt(#[from] tmoe_tensorrt::Error),
+    /// The package has no such graph.
+    #[error(transparent)]
+    Package(#[from] PackageError),
+    /// The engine's folder cannot be written.
+    #[error(transparent)]
+    Staging(#[from] StagingError),
+    /// The file system refused.
+    #[error("cannot {action} {}: {source}; the engine was not written", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Interrupted.
+    #[error("interrupted; the engine was not written")]
+    Cancelled,
+}
+
+impl From<tmoe_tensorrt::LibraryError> for EngineBuildError {
+    fn from(error: tmoe_tensorrt::LibraryError) -> Self {
+        Self::TensorRt(error.into())
+    }
+}

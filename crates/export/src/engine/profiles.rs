@@ -1,0 +1,103 @@
+//! The shapes that engines take: one profile for prefill, which has no past, and one for decode.
+
+use tmoe_package::{Manifest, Profile, Span};
+use tmoe_tensorrt::{NetworkTensor, OptimizationProfile};
+
+use super::error::EngineBuildError;
+
+/// The shapes that an engine must take. What decode may see follows from the model: as many new points as the largest head
+/// gives, on a cache up to the model's positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EngineShapes {
+    /// Series at a time.
+    pub batch: Span,
+    /// Points of context.
+    pub context: Span,
+}
+
+impl EngineShapes {
+    /// One to eight series, tuned for one; up to 2048 points, tuned for 512, as far as the model goes.
+    pub fn of(manifest: &Manifest) -> Self {
+        let positions = u32::try_from(manifest.model.max_positions()).unwrap_or(u32::MAX);
+        Self {
+            batch: Span { min: 1, opt: 1, max: 8 },
+            context: Span { min: 1, opt: positions.min(512), max: positions.min(2048) },
+        }
+    }
+
+    pub(super) fn check(&self, manifest: &Manifest) -> Result<(), EngineBuildError> {
+        let positions = manifest.model.max_positions();
+        for (option, span, most) in
+            [("batch", self.batch, u32::MAX as usize), ("context", self.context, positions)]
+        {
+            let Span { min, opt, max } = span;
+            if !(1 <= min && min <= opt && opt <= max && max as usize <= most) {
+                let expected = match option {
+                    "context" => format!("1 <= MIN <= OPT <= MAX <= {positions}, the model's positions"),
+                    _ => "1 <= MIN <= OPT <= MAX".to_owned(),
+                };
+                return Err(EngineBuildError::Shapes { option, found: format!("{min},{opt},{max}"), expected });
+            }
+        }
+        Ok(())
+    }
+
+    /// The profiles, in the engine's order.
+    pub(super) fn profiles(&self, manifest: &Manifest) -> Vec<Profile> {
+        let number = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+        let positions = number(manifest.model.max_positions());
+        let largest = number(manifest.horizons.last().copied().unwrap_or(1));
+        let prefill = Profile {
+            name: "prefill".to_owned(),
+            batch: self.batch,
+            sequence: self.context,
+            past: Span { min: 0, opt: 0, max: 0 },
+        };
+        let most = positions.saturating_sub(1).max(1);
+        let decode = Profile {
+            name: "decode".to_owned(),
+            batch: self.batch,
+            sequence: Span { min: 1, opt: largest, max: largest },
+            past: Span { min: 1, opt: self.context.opt.min(most), max: most },
+        };
+        vec![prefill, decode]
+    }
+}
+
+/// A profile in terms of a network's inputs.
+pub(super) fn optimization_profile(profile: &Profile, inputs: &[NetworkTensor]) -> OptimizationProfile {
+    let Profile { batch, sequence, past, .. } = profile;
+    let [min, opt, max]: [[i64; 3]; 3] = [
+        [batch.min, sequence.min, past.min],
+        [batch.opt, sequence.opt, past.opt],
+        [batch.max, sequence.max, past.max],
+    ]
+    .map(|sizes| sizes.map(i64::from));
+    inputs.iter().fold(OptimizationProfile::new(), |profile, input| {
+        let shape = |[batch, sequence, past]: [i64; 3]| match input.name.as_str() {
+            "input_ids" | "labels" => fill(&input.shape, &[batch, sequence]),
+            "attention_mask" => fill(&input.shape, &[batch, past + sequence]),
+            "loss_masks" => fill(&input.shape, &[batch, sequence]),
+            // past_key_values.{i}.{key,value}: [batch, kv_heads, past, head_dim]
+            _ => fill(&input.shape, &[batch, past]),
+        };
+        profile.shapes(input.name.clone(), &shape(min), &shape(opt), &shape(max))
+    })
+}
+
+/// A shape with its open dimensions taken from the sizes, in order.
+fn fill(shape: &[i64], sizes: &[i64]) -> Vec<i64> {
+    let mut sizes = sizes.iter();
+    shape.iter().map(|&dim| if dim < 0 { sizes.next().copied().unwrap_or(1) } else { dim }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_dimensions_take_the_sizes_in_order() {
+        assert_eq!(fill(&[-1, -1, 1], &[8, 512]), [8, 512, 1]);
+        assert_eq!(fill(&[-1, 12, -1, 32], &[8, 100]), [8, 12, 100, 32]);
+    }
+}
