@@ -99,3 +99,11 @@ pub use types::{
     Allocation, BuilderFlag, DataType, HardwareCompatibility, LayerKind, MemoryPool, PreviewFeature,
     Verbosity,
 };
+
+/// The compute capability of the first GPU, major and minor: what TensorRT builds for.
+///
+/// # Errors
+/// There is no driver or no GPU.
+pub fn compute_capability() -> Result<(u32, u32), Error> {
+    driver::compute_capability().map_err(|reason| Error::NoDriver { reason })
+}

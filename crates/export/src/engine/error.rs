@@ -20,7 +20,9 @@ pub enum EngineBuildError {
     #[error("TensorRT-RTX takes no plugins; build from the graph `dense`, or with --flavour tensorrt")]
     NoPlugins,
     /// The plugins are not said.
-    #[error("the graph `plugin` needs the library libtmoe_trt_plugins.so: give it with --plugins, or build from the graph `dense`")]
+    #[error(
+        "the graph `plugin` needs the library libtmoe_trt_plugins.so: give it with --plugins, or build from the graph `dense`"
+    )]
     PluginLibraryNeeded,
     /// The precision is not for TensorRT.
     #[error(

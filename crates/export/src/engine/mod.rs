@@ -26,8 +26,8 @@ use tmoe_tensorrt::{
 };
 
 pub use self::error::EngineBuildError;
-pub use self::profiles::EngineShapes;
 use self::monitor::Monitor;
+pub use self::profiles::EngineShapes;
 use crate::progress::{Observer, Progress, Stage};
 
 /// What to build.
@@ -131,8 +131,11 @@ fn at_hand(asked: &[u32]) -> Result<u32, EngineBuildError> {
 
 fn load_plugins(library: Library, path: &Path) -> Result<PluginLibrary, EngineBuildError> {
     library.load_plugins(path)?;
-    let (sha256, _) = hash_file(path)
-        .map_err(|source| EngineBuildError::Io { action: "read", path: path.to_owned(), source })?;
+    let (sha256, _) = hash_file(path).map_err(|source| EngineBuildError::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })?;
     let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     Ok(PluginLibrary { file, sha256 })
 }
@@ -149,8 +152,11 @@ struct Job<'a> {
 impl Job<'_> {
     fn run(&self, monitor: Monitor) -> Result<BuiltEngine, EngineBuildError> {
         let engines = self.package.path(files::ENGINES);
-        fs::create_dir_all(&engines)
-            .map_err(|source| EngineBuildError::Io { action: "create", path: engines.clone(), source })?;
+        fs::create_dir_all(&engines).map_err(|source| EngineBuildError::Io {
+            action: "create",
+            path: engines.clone(),
+            source,
+        })?;
         let version = self.library.version().to_string();
         let folder = engines.join(Engine::folder_name(self.options.flavour, &version, self.architecture));
         let staged = StagedFolder::new(&folder, self.options.force, files::ENGINE_MANIFEST)?;

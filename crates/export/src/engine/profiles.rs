@@ -36,7 +36,11 @@ impl EngineShapes {
                     "context" => format!("1 <= MIN <= OPT <= MAX <= {positions}, the model's positions"),
                     _ => "1 <= MIN <= OPT <= MAX".to_owned(),
                 };
-                return Err(EngineBuildError::Shapes { option, found: format!("{min},{opt},{max}"), expected });
+                return Err(EngineBuildError::Shapes {
+                    option,
+                    found: format!("{min},{opt},{max}"),
+                    expected,
+                });
             }
         }
         Ok(())

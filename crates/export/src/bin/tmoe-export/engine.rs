@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use tmoe_package::OpSet;
 
+#[cfg(not(feature = "tensorrt"))]
 use crate::Failure;
 
 /// Build TensorRT engines of a package, into the package
