@@ -117,7 +117,7 @@ impl BuilderConfig {
     }
 
     /// The GPUs that the engine is built for, by compute capability (major, minor). TensorRT-RTX only; without this, the GPU at
-    /// hand.
+    /// hand. For Turing (7, 5) it has no products of float32: such a model has to be float16.
     ///
     /// # Errors
     /// The flavour is TensorRT, or the library does not know a capability.

@@ -6,6 +6,15 @@ use std::sync::OnceLock;
 use crate::bridge::ffi;
 
 /// A flavour of TensorRT. Their interfaces are alike; their engines and libraries are not interchangeable.
+///
+/// ```
+/// use tmoe_tensorrt::Flavour;
+///
+/// for flavour in Flavour::ALL {
+///     println!("{flavour} {}: pip install {}", flavour.header_version(), flavour.package());
+/// }
+/// assert!(Flavour::TensorRt.accepts(Flavour::TensorRt.header_version()));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Flavour {
     /// TensorRT 10, `libnvinfer`: for all GPUs, with plugins; builds for the GPU at hand.

@@ -30,6 +30,9 @@ pub(crate) fn run(workspace: &Workspace, extra: &[OsString]) -> Result<()> {
         if let Ok(python) = &python {
             command.env("TMOE_ONNX_PYTHON", python).env("TMOE_OPS_LIBRARY", workspace.operator_library());
         }
+        if let Some(Ok(library)) = &tensorrt_rtx {
+            command.env("TMOE_TENSORRT_RTX", library);
+        }
         process::show_and_run(&mut command)?;
     }
     Ok(())
