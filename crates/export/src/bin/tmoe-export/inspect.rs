@@ -25,6 +25,9 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
+/// An engine's folder, and the engine or why it cannot be used.
+type Found = (PathBuf, Result<Engine, EngineError>);
+
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let integrity = if arguments.skip_hashes { Integrity::Lengths } else { Integrity::Hashes };
     let package = Package::open_with(&arguments.package, integrity)?;
@@ -40,7 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let engines = engines(&package)?;
     if arguments.json {
-        let engine = |(folder, engine): &(PathBuf, Result<Engine, EngineError>)| match engine {
+        let engine = |(folder, engine): &Found| match engine {
             Ok(engine) => json!({ "folder": folder, "manifest": engine.manifest() }),
             Err(error) => json!({ "folder": folder, "error": error.to_string() }),
         };
@@ -55,7 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn for_people(
     package: &Package,
     operators: &BTreeMap<&str, BTreeMap<String, usize>>,
-    engines: &[(PathBuf, Result<Engine, EngineError>)],
+    engines: &[Found],
 ) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let manifest = package.manifest();
@@ -129,7 +132,7 @@ fn for_people(
 }
 
 /// Every engine of a package, or why it cannot be used.
-fn engines(package: &Package) -> Result<Vec<(PathBuf, Result<Engine, EngineError>)>, Failure> {
+fn engines(package: &Package) -> Result<Vec<Found>, Failure> {
     let folders = Engine::folders(package).map_err(|error| {
         format!("cannot list {}: {error}", package.path(tmoe_package::files::ENGINES).display())
     })?;
