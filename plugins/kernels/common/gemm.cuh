@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "gemm_epilogue.cuh"
 #include "gemm_fma.cuh"
@@ -25,8 +26,12 @@ constexpr int kMaxSharedBytes = __CUDA_ARCH__ < 800 ? 64 * 1024 : 99 * 1024;
 constexpr int kMaxSharedBytes = 99 * 1024;
 #endif
 
+// Asks for no number of blocks, but for TF32: there the compiler rather spills a register than take more than 64.
+template <class Product>
+constexpr int kLeastBlocks = std::is_same_v<Product, TensorProductTf32<typename Product::Tile>> ? 1 : 0;
+
 template <class Product, bool Gated>
-__global__ void __launch_bounds__(Product::Tile::kThreads) multiply_groups(const GroupedProduct product) {
+__global__ void __launch_bounds__(Product::Tile::kThreads, kLeastBlocks<Product>) multiply_groups(const GroupedProduct product) {
     if constexpr (Product::kCompiled && kSharedBytes<Product, Gated> <= kMaxSharedBytes) {
         using Tile = typename Product::Tile;
         using Steps = Loader<Product, Gated>;
