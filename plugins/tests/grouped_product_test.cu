@@ -63,6 +63,7 @@ void expect_product(Run &run, const Instances &instances, const ProductKernel &k
         const DeviceBuffer<std::int32_t> device_offsets(offsets), device_input_rows(input_rows), device_output_rows(output_rows);
         const std::size_t elements = rows * std::size_t(columns);
         const TypedBuffer output(output_type, elements * std::size_t(parts));
+        const bool weighted = !types.gated && types.input == types.weight;
         GroupedProduct product{};
         product.input = device_input.data();
         product.input_rows = device_input_rows.data();
@@ -77,7 +78,7 @@ void expect_product(Run &run, const Instances &instances, const ProductKernel &k
         product.output = output.data();
         product.output_type = output_type;
         product.output_rows = device_output_rows.data();
-        product.row_weights = types.gated ? nullptr : device_row_weights.data();
+        product.row_weights = weighted ? device_row_weights.data() : nullptr;
         product.split_stride = std::int64_t(elements);
         const int part_k = (k / parts + kernel.tile_k - 1) / kernel.tile_k * kernel.tile_k;
         if (!run.expect_ok("launch_product", launch_product({kernel, parts, part_k}, product, nullptr))) return;
@@ -91,7 +92,7 @@ void expect_product(Run &run, const Instances &instances, const ProductKernel &k
             for (std::size_t column = 0; column < std::size_t(columns); ++column)
                 expected[std::size_t(output_rows[row]) * std::size_t(columns) + column] =
                     types.gated ? silu(sums[column]) * sums[std::size_t(columns) + column]
-                                : (sums[column] + double(bias[column])) * double(row_weights[row]);
+                                : (sums[column] + double(bias[column])) * (weighted ? double(row_weights[row]) : 1.0);
         }
         const std::vector<float> values = output.download();
         for (std::size_t i = 0; i < values.size(); ++i) found[i % elements] += double(values[i]);
@@ -146,6 +147,25 @@ TMOE_CASE("a row's weight of zero gives zeros, whatever the row holds") {
     std::vector<float> expected;
     for (const float value : {4.0f, 0.0f, float(NAN), 4.0f}) expected.insert(expected.end(), 8, value);
     run.expect_equal("output", output.download(), expected);
+}
+
+TMOE_CASE("float32 rows by 16-bit weights have neither weights nor an addend") {
+    const Device device = {90, 132, 227 * 1024};
+    const ProductTypes types = {TMOE_FLOAT32, TMOE_BFLOAT16, false, false};
+    const float value = 0.0f;
+    GroupedProduct plain{};
+    plain.rows = 4;
+    plain.groups = 1;
+    plain.k = plain.columns = 8;
+    GroupedProduct weighted = plain, scored = plain, added = plain;
+    weighted.row_weights = scored.row_logits = &value;
+    added.addend = &value;
+    ProductPlan plan;
+    run.expect_ok("plan_product", plan_product(plain, types, device, 1, 1, &plan));
+    for (const GroupedProduct &product : {weighted, scored, added}) {
+        const tmoe_status status = plan_product(product, types, device, 1, 1, &plan);
+        run.expect(status == TMOE_INVALID_ARGUMENT, "plan_product gives %d", int(status));
+    }
 }
 
 TMOE_CASE("the tile grows with the rows") {
