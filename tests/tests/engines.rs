@@ -33,6 +33,7 @@ mod build {
     use tmoe_tests::packages::{Packages, Variant};
 
     type Test = fn(&Package) -> Result<(), Failed>;
+    type BoxedTest = Box<dyn Fn(&Package) -> Result<(), Failed> + Send>;
 
     pub(crate) fn trials() -> Vec<Trial> {
         let library = Library::find(tmoe_tensorrt::Flavour::TensorRtRtx);
@@ -40,24 +41,23 @@ mod build {
         let packages =
             Packages::new().unwrap_or_else(|error| panic!("cannot make a temporary folder: {error}"));
         let packages = Arc::new(packages);
-        let trial =
-            |name: String, variant: Variant, test: Box<dyn Fn(&Package) -> Result<(), Failed> + Send>| {
-                let name = missing.map_or_else(|| name.clone(), |reason| format!("{name} [{reason}]"));
-                let packages = Arc::clone(&packages);
-                Trial::test(name, move || {
-                    // A copy: engines are written into it.
-                    let folder = tempfile::tempdir()?;
-                    let package = packages.package(&demo()?, variant)?;
-                    for entry in fs::read_dir(package.folder())? {
-                        let entry = entry?;
-                        if entry.file_type()?.is_file() {
-                            fs::copy(entry.path(), folder.path().join(entry.file_name()))?;
-                        }
+        let trial = |name: String, variant: Variant, test: BoxedTest| {
+            let name = missing.map_or_else(|| name.clone(), |reason| format!("{name} [{reason}]"));
+            let packages = Arc::clone(&packages);
+            Trial::test(name, move || {
+                // A copy: engines are written into it.
+                let folder = tempfile::tempdir()?;
+                let package = packages.package(&demo()?, variant)?;
+                for entry in fs::read_dir(package.folder())? {
+                    let entry = entry?;
+                    if entry.file_type()?.is_file() {
+                        fs::copy(entry.path(), folder.path().join(entry.file_name()))?;
                     }
-                    test(&Package::open(folder.path())?)
-                })
-                .with_ignored_flag(missing.is_some())
-            };
+                }
+                test(&Package::open(folder.path())?)
+            })
+            .with_ignored_flag(missing.is_some())
+        };
         let mut trials = Vec::new();
         for (variant, architecture) in [
             (Variant::Last, 80),

@@ -1,6 +1,8 @@
 //! `cargo xtask test`: set-up, then every test of the workspace.
 
+use std::env;
 use std::ffi::{OsStr, OsString};
+use std::process::{Command, Stdio};
 
 use anyhow::Result;
 
@@ -24,7 +26,12 @@ pub(crate) fn run(workspace: &Workspace, extra: &[OsString]) -> Result<()> {
     // A library of its own, which `cargo test` does not make.
     process::show_and_run(workspace.cargo().args(["build", "--locked", "-p", "tmoe-ops"]))?;
 
-    for arguments in invocations(extra) {
+    let compiler = has_cpp_compiler();
+    if !compiler {
+        println!("Tests of TensorRT are left out: no C++ compiler, and CXX names none.");
+    }
+    let all = if compiler { WITH_TENSORRT } else { WITHOUT_TENSORRT };
+    for arguments in invocations(all, extra) {
         let mut command = workspace.cargo();
         command.arg("test").args(arguments);
         if let Ok(python) = &python {
@@ -38,11 +45,24 @@ pub(crate) fn run(workspace: &Workspace, extra: &[OsString]) -> Result<()> {
     Ok(())
 }
 
-/// The arguments of each `cargo test` to run: doc tests first, so that the suites' summary closes
+/// The whole workspace, where there is a C++ compiler for the bindings to TensorRT.
+const WITH_TENSORRT: &[&str] = &["--workspace", "--features", "tmoe-tests/tensorrt"];
+/// The whole workspace, where there is none.
+const WITHOUT_TENSORRT: &[&str] = &["--workspace", "--exclude", "tmoe-tensorrt"];
+
+/// Whether a C++ compiler starts: the one that `CXX` names, or the system's.
+fn has_cpp_compiler() -> bool {
+    let compiler = env::var_os("CXX").filter(|name| !name.is_empty()).unwrap_or_else(|| "c++".into());
+    let started =
+        Command::new(compiler).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    started.is_ok_and(|status| status.success())
+}
+
+/// The arguments of each `cargo test` to run, with `all` for everything: doc tests first, so that the suites' summary closes
 /// the output. A caller who says which targets to test gets one run of just those.
-fn invocations(extra: &[OsString]) -> Vec<Vec<OsString>> {
+fn invocations(all: &[&str], extra: &[OsString]) -> Vec<Vec<OsString>> {
     let of_cargo = extra.iter().take_while(|argument| *argument != "--").map(OsString::as_os_str);
-    let mut packages: &[&str] = &["--workspace"];
+    let mut packages = all;
     let mut targets: &[&[&str]] = &[&["--doc"], &["--lib", "--bins", "--tests", "--examples"]];
     for argument in of_cargo {
         if selects(argument, &["-p", "--package", "--workspace", "--all"]) {
@@ -89,7 +109,7 @@ mod tests {
     fn lines(extra: &[&str]) -> Vec<String> {
         let extra: Vec<OsString> = extra.iter().map(OsString::from).collect();
         let joined = |arguments: Vec<OsString>| arguments.join(OsStr::new(" ")).into_string().unwrap();
-        invocations(&extra).into_iter().map(joined).collect()
+        invocations(&["--workspace"], &extra).into_iter().map(joined).collect()
     }
 
     #[test]

@@ -80,7 +80,11 @@ fn a_wrong_command_line_exits_with_code_2_and_says_where_to_look() {
 fn xtask_alone(arguments: &[&str], folder: &Path) -> Command {
     let mut command = xtask(arguments);
     command.env("PATH", folder).env("CARGO_TARGET_DIR", folder).env("CARGO", env!("CARGO"));
-    command.env_remove("PYTHON").env_remove("ORT_DYLIB_PATH").env_remove("CUDA_HOME");
+    command
+        .env_remove("PYTHON")
+        .env_remove("ORT_DYLIB_PATH")
+        .env_remove("CUDA_HOME")
+        .env_remove("TMOE_TENSORRT_RTX");
     command
 }
 
@@ -95,7 +99,11 @@ fn set_up_without_python_names_what_is_missing_and_fails() {
     if cfg!(target_os = "linux") {
         assert!(printed.contains("CUDA compiler: MISSING, no Python 3 found"), "{printed}");
     }
-    let parts = if cfg!(target_os = "linux") { 3 } else { 2 };
+    let tensorrt_rtx = cfg!(all(target_os = "linux", target_arch = "x86_64"));
+    if tensorrt_rtx {
+        assert!(printed.contains("TensorRT-RTX: MISSING, no Python 3 found"), "{printed}");
+    }
+    let parts = 2 + usize::from(cfg!(target_os = "linux")) + usize::from(tensorrt_rtx);
     assert!(error.contains(&format!("{parts} of {parts} parts are missing")), "{error}");
 }
 
