@@ -1,11 +1,7 @@
 //! Where TensorRT's libraries may be.
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
-use std::{env, fs};
 
 use crate::flavour::Flavour;
 
@@ -80,11 +76,9 @@ pub(crate) enum Place {
 impl Places {
     /// The places of this process.
     pub(crate) fn of_this_process(flavour: Flavour) -> Self {
-        let named = |value: &OsString| !value.is_empty();
         Self {
-            explicit: env::var_os(flavour.environment_variable()).filter(named).map(PathBuf::from),
-            // Behind a link, the library lies with the real program.
-            executable: env::current_exe().and_then(fs::canonicalize).ok(),
+            explicit: tmoe_libraries::named_by(flavour.environment_variable()),
+            executable: tmoe_libraries::running_program(),
             python: true,
             system: true,
         }
@@ -98,70 +92,26 @@ impl Places {
             return Box::new(std::iter::once(Place::File(file)));
         }
         let near = self.executable.iter().flat_map(move |program| near_program(program, flavour));
-        let python = self.python.then_some(()).into_iter().flat_map(move |()| python_folders(flavour));
+        let python = self
+            .python
+            .then_some(())
+            .into_iter()
+            .flat_map(move |()| tmoe_libraries::package_folders(flavour.python_package()));
         let system = self.system.then(|| Place::Loader(name.clone()));
         let files = near.chain(python).map(move |folder| Place::File(folder.join(&name)));
         Box::new(files.chain(system))
     }
 }
 
-/// Beside the program, in `lib` as installers lay it out, and for a program that cargo built, where `cargo xtask setup`
-/// installs.
+/// Beside the program, and for one that cargo built, where `cargo xtask setup` installs.
 fn near_program(program: &Path, flavour: Flavour) -> Vec<PathBuf> {
-    let Some(folder) = program.parent() else { return Vec::new() };
-    let installed = folder.parent().map(|prefix| prefix.join("lib"));
-    let built = cargo_target(folder).map(|target| target.join(flavour.target_folder()));
-    [folder.to_owned(), folder.join("lib")].into_iter().chain(installed).chain(built).collect()
-}
-
-/// cargo's target folder, for a program in `target/<profile>` or `target/<triple>/<profile>`, or in `deps` or `examples`
-/// there. Other folders above the program are not searched: one of them may be writable for everybody, as `/tmp` is, and
-/// what is found is run.
-fn cargo_target(folder: &Path) -> Option<&Path> {
-    let is_inner = folder.file_name().is_some_and(|name| name == "deps" || name == "examples");
-    let profile = if is_inner { folder.parent()? } else { folder };
-    if !profile.join(".cargo-lock").is_file() {
-        return None;
-    }
-    profile.ancestors().skip(1).take(2).find(|above| above.join("CACHEDIR.TAG").is_file())
-}
-
-/// Finds a package without importing it, and never in the working folder, where a folder of that name may be anything.
-const SCRIPT: &str = "\
-import sys
-sys.path = [path for path in sys.path if path]
-from importlib.util import find_spec
-spec = find_spec(sys.argv[1])
-for folder in (spec.submodule_search_locations or []) if spec else []:
-    print(folder)
-";
-
-/// The folders of the package in the Pythons that are active. Each flavour is asked for once per process.
-fn python_folders(flavour: Flavour) -> Vec<PathBuf> {
-    static FOLDERS: [OnceLock<Vec<PathBuf>>; 2] = [const { OnceLock::new() }; 2];
-    let found = FOLDERS[flavour as usize].get_or_init(|| {
-        let ask = |python| ask(python, flavour.python_package());
-        let mut folders: Vec<PathBuf> = ["python3", "python"].into_iter().flat_map(ask).collect();
-        folders.dedup();
-        folders
-    });
-    found.clone()
-}
-
-fn ask(python: &str, package: &str) -> Vec<PathBuf> {
-    let mut command = Command::new(python);
-    command.args(["-c", SCRIPT, package]).stdin(Stdio::null()).stderr(Stdio::null());
-    match command.output() {
-        Ok(output) if output.status.success() => {
-            String::from_utf8_lossy(&output.stdout).lines().map(PathBuf::from).collect()
-        }
-        // No Python, or one without that package: one place fewer to look at.
-        _ => Vec::new(),
-    }
+    tmoe_libraries::folders_near(program, &["lib"], flavour.target_folder())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn places(places: &Places) -> Vec<Place> {
@@ -207,10 +157,5 @@ mod tests {
             ("libtensorrt_rtx.so.1", "libtensorrt_onnxparser_rtx.so.1"),
         ];
         assert_eq!(names, expected.map(owned));
-    }
-
-    #[test]
-    fn a_python_that_is_not_there_has_no_folders() {
-        assert!(ask("python-that-is-not-there", "tensorrt_libs").is_empty());
     }
 }

@@ -14,7 +14,6 @@ mod growing;
 mod in_place;
 mod library;
 mod places;
-mod python;
 mod session;
 mod status;
 mod tensors;

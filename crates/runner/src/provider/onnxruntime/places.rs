@@ -4,8 +4,6 @@ use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::python;
-
 /// Overrides every other place.
 pub(crate) const ENVIRONMENT_VARIABLE: &str = "ORT_DYLIB_PATH";
 
@@ -37,11 +35,8 @@ impl Places {
     /// The places of this process.
     pub(crate) fn of_this_process() -> Self {
         Self {
-            explicit: std::env::var_os(ENVIRONMENT_VARIABLE)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from),
-            // Behind a link, the library lies with the real program.
-            executable: std::env::current_exe().and_then(fs::canonicalize).ok(),
+            explicit: tmoe_libraries::named_by(ENVIRONMENT_VARIABLE),
+            executable: tmoe_libraries::running_program(),
             python: true,
             system: true,
         }
@@ -55,33 +50,22 @@ impl Places {
         }
         let near = self.executable.iter().flat_map(|program| near_program(program));
         // `flat_map` asks Python when the places before are used up, and not now.
-        let python = self.python.then_some(()).into_iter().flat_map(|()| python::library_folders());
+        let python = self.python.then_some(()).into_iter().flat_map(|()| in_python());
         let system = self.system.then(loader_names).into_iter().flatten();
-        Box::new(near.chain(python.cloned().map(Place::Folder)).chain(system.map(Place::Loader)))
+        Box::new(near.chain(python).chain(system.map(Place::Loader)))
     }
 }
 
-/// Beside the program, in `lib` as installers lay it out, and in `target/onnxruntime` for a program that cargo built.
+/// Beside the program, and for one that cargo built, where `cargo xtask setup` installs.
 fn near_program(program: &Path) -> Vec<Place> {
-    let Some(folder) = program.parent() else { return Vec::new() };
-    let beside = [folder.to_owned(), folder.join("lib"), folder.join("onnxruntime")];
-    let installed = folder.parent().map(|prefix| prefix.join("lib"));
-    let built = cargo_target(folder).map(|target| target.join("onnxruntime"));
-    beside.into_iter().chain(installed).chain(built).map(Place::Folder).collect()
+    let folders = tmoe_libraries::folders_near(program, &["lib", "onnxruntime"], "onnxruntime");
+    folders.into_iter().map(Place::Folder).collect()
 }
 
-/// cargo's target folder, for a program in `target/<profile>` or `target/<triple>/<profile>`, or in `deps` or
-/// `examples` there.
-///
-/// Other folders above the program are not searched: one of them may be writable for everybody, as `/tmp` is, and
-/// what is found is run. That is also why cargo's mark is wanted in the profile's folder and not only above it.
-fn cargo_target(folder: &Path) -> Option<&Path> {
-    let is_inner = folder.file_name().is_some_and(|name| name == "deps" || name == "examples");
-    let profile = if is_inner { folder.parent()? } else { folder };
-    if !profile.join(".cargo-lock").is_file() {
-        return None;
-    }
-    profile.ancestors().skip(1).take(2).find(|above| above.join("CACHEDIR.TAG").is_file())
+/// The package's folder in Python's wheel holds the library in `capi`.
+fn in_python() -> Vec<Place> {
+    let packages = tmoe_libraries::package_folders("onnxruntime");
+    packages.into_iter().map(|package| Place::Folder(package.join("capi"))).collect()
 }
 
 fn loader_names() -> Vec<String> {
@@ -155,6 +139,16 @@ mod tests {
         assert_eq!(places(file.clone()).iter().collect::<Vec<_>>(), [Place::File(file)]);
         let folder = folder.path().to_owned();
         assert_eq!(places(folder.clone()).iter().collect::<Vec<_>>(), [Place::Folder(folder)]);
+    }
+
+    #[test]
+    fn every_folder_that_python_names_is_one_of_a_wheel() {
+        for place in in_python() {
+            assert!(
+                matches!(&place, Place::Folder(folder) if folder.ends_with("onnxruntime/capi")),
+                "{place:?}"
+            );
+        }
     }
 
     fn folders_near(program: &Path) -> Vec<PathBuf> {
