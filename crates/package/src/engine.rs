@@ -14,6 +14,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -22,11 +23,10 @@ use tmoe_model::header::one_line;
 use crate::files;
 use crate::hash::{Sha256Hex, hash_file};
 use crate::manifest::{FileEntry, OpSet, Precision, Tool};
-use crate::package::Package;
+use crate::package::{Integrity, Package};
 
 /// Which TensorRT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub enum Flavour {
     /// TensorRT 10: data-centre, workstation and Jetson devices.
     #[serde(rename = "tensorrt")]
@@ -37,12 +37,32 @@ pub enum Flavour {
 }
 
 impl Flavour {
+    /// Both.
+    pub const ALL: [Flavour; 2] = [Flavour::TensorRt, Flavour::TensorRtRtx];
+
     /// The name in manifests, folders and on command lines.
     pub fn name(self) -> &'static str {
         match self {
             Flavour::TensorRt => "tensorrt",
             Flavour::TensorRtRtx => "tensorrt-rtx",
         }
+    }
+}
+
+/// The text names no flavour.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("there is no flavour `{found}`; choose one of tensorrt, tensorrt-rtx")]
+pub struct UnknownFlavour {
+    /// The text.
+    pub found: String,
+}
+
+impl FromStr for Flavour {
+    type Err = UnknownFlavour;
+
+    fn from_str(text: &str) -> Result<Self, UnknownFlavour> {
+        let named = Flavour::ALL.into_iter().find(|flavour| flavour.name() == text);
+        named.ok_or_else(|| UnknownFlavour { found: text.to_owned() })
     }
 }
 
@@ -167,6 +187,18 @@ pub enum EngineError {
         /// The command.
         rebuild: String,
     },
+    /// The engine's file is longer or shorter than when it was written.
+    #[error("{} has {found} bytes, its manifest says {expected}; build it again: {rebuild}", path.display())]
+    Length {
+        /// The file.
+        path: PathBuf,
+        /// Bytes as in the manifest.
+        expected: u64,
+        /// Bytes on disk.
+        found: u64,
+        /// The command.
+        rebuild: String,
+    },
     /// Built from another package.
     #[error(
         "{} is stale: it was built from a package whose manifest has the sha256 {expected}, this package's has {found}; build it again: {rebuild}",
@@ -240,6 +272,15 @@ impl Engine {
     ///
     /// See [`EngineError`]; each names the command that builds the engine again.
     pub fn open(package: &Package, folder: impl Into<PathBuf>) -> Result<Self, EngineError> {
+        Self::open_with(package, folder, Integrity::Hashes)
+    }
+
+    /// As [`Engine::open`], checking as much of the engine's file as `integrity` says.
+    pub fn open_with(
+        package: &Package,
+        folder: impl Into<PathBuf>,
+        integrity: Integrity,
+    ) -> Result<Self, EngineError> {
         let folder = folder.into();
         let rebuild = rebuild_command(package.folder(), None);
         let path = folder.join(files::ENGINE_MANIFEST);
@@ -254,19 +295,41 @@ impl Engine {
             rebuild,
         })?;
         let rebuild = rebuild_command(package.folder(), Some(&manifest));
-        let digest = |path: PathBuf| match hash_file(&path) {
+        let unreadable =
+            |path: &Path, source| EngineError::Io { path: path.to_owned(), source, rebuild: rebuild.clone() };
+        let digest = |path: &Path| match hash_file(path) {
             Ok((digest, _)) => Ok(digest),
-            Err(source) => Err(EngineError::Io { path, source, rebuild: rebuild.clone() }),
+            Err(source) => Err(unreadable(path, source)),
         };
-        let found = digest(package.path(files::MANIFEST))?;
+        let found = digest(&package.path(files::MANIFEST))?;
         if found != manifest.package {
             let expected = manifest.package;
             return Err(EngineError::OtherPackage { folder, expected, found, rebuild });
         }
         let path = folder.join(files::ENGINE);
-        let found = digest(path.clone())?;
-        if found != manifest.engine.sha256 {
-            return Err(EngineError::Changed { path, expected: manifest.engine.sha256, found, rebuild });
+        match integrity {
+            Integrity::Hashes => {
+                let found = digest(&path)?;
+                if found != manifest.engine.sha256 {
+                    return Err(EngineError::Changed {
+                        path,
+                        expected: manifest.engine.sha256,
+                        found,
+                        rebuild,
+                    });
+                }
+            }
+            Integrity::Lengths => {
+                let found = fs::metadata(&path).map_err(|source| unreadable(&path, source))?.len();
+                if found != manifest.engine.bytes {
+                    return Err(EngineError::Length {
+                        path,
+                        expected: manifest.engine.bytes,
+                        found,
+                        rebuild,
+                    });
+                }
+            }
         }
         Ok(Self { folder, manifest })
     }

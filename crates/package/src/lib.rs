@@ -23,7 +23,9 @@ mod hash;
 mod manifest;
 mod package;
 
-pub use engine::{Engine, EngineError, EngineManifest, Flavour, PluginLibrary, Profile, Span};
+pub use engine::{
+    Engine, EngineError, EngineManifest, Flavour, PluginLibrary, Profile, Span, UnknownFlavour,
+};
 pub use hash::{HashingWriter, Sha256Hex, hash_bytes, hash_file};
 pub use manifest::{
     CacheType, FileEntry, GraphEntry, Manifest, ManifestError, OpSet, Positions, Precision, Source, Tool,

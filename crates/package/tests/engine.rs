@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tmoe_package::{
-    Engine, EngineError, EngineManifest, FileEntry, Flavour, OpSet, Package, Precision, Profile, Span, Tool,
-    files, hash_bytes,
+    Engine, EngineError, EngineManifest, FileEntry, Flavour, Integrity, OpSet, Package, Precision, Profile,
+    Span, Tool, files, hash_bytes,
 };
 
 const BYTES: &[u8] = b"an engine";
@@ -93,8 +93,32 @@ fn a_truncated_engine_is_refused() {
     let folder = support::package();
     let engine = add_engine(folder.path(), |_| ());
     fs::write(engine.join(files::ENGINE), &BYTES[..4]).unwrap();
-    let error = refusal(folder.path(), engine);
+    let error = refusal(folder.path(), engine.clone());
     assert!(matches!(error, EngineError::Changed { .. }), "{error}");
+    let package = Package::open(folder.path()).unwrap();
+    let error = Engine::open_with(&package, engine, Integrity::Lengths).unwrap_err();
+    assert!(matches!(error, EngineError::Length { expected: 9, found: 4, .. }), "{error}");
+}
+
+#[test]
+fn a_changed_engine_is_refused_unless_lengths_will_do() {
+    let folder = support::package();
+    let engine = add_engine(folder.path(), |_| ());
+    fs::write(engine.join(files::ENGINE), b"an angine").unwrap();
+    let error = refusal(folder.path(), engine.clone());
+    assert!(matches!(error, EngineError::Changed { .. }), "{error}");
+    let package = Package::open(folder.path()).unwrap();
+    Engine::open_with(&package, engine, Integrity::Lengths).unwrap();
+}
+
+#[test]
+fn flavours_are_read_by_their_names() {
+    for flavour in Flavour::ALL {
+        assert_eq!(flavour.name().parse(), Ok(flavour));
+        assert_eq!(serde_json::to_value(flavour).unwrap(), flavour.name());
+    }
+    let error = "TensorRT".parse::<Flavour>().unwrap_err().to_string();
+    assert!(error.contains("tensorrt-rtx"), "{error}");
 }
 
 #[test]

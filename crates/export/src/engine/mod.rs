@@ -13,7 +13,7 @@ mod profiles;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tmoe_model::staging::StagedFolder;
 use tmoe_package::{
@@ -28,7 +28,7 @@ use tmoe_tensorrt::{
 pub use self::error::EngineBuildError;
 use self::monitor::Monitor;
 pub use self::profiles::EngineShapes;
-use crate::progress::{Observer, Progress, Stage};
+use crate::progress::{Observer, Stage};
 
 /// What to build.
 #[derive(Clone, Debug)]
@@ -89,8 +89,9 @@ pub fn build_engines(
     };
     let mut built = Vec::new();
     for architecture in architectures {
-        let progress = Progress { observer: observer.as_ref(), cancelled };
-        progress.check().map_err(|_| EngineBuildError::Cancelled)?;
+        if cancelled.load(Ordering::Relaxed) {
+            return Err(EngineBuildError::Cancelled);
+        }
         let monitor = Monitor::new(Arc::clone(observer), Arc::clone(cancelled), architecture);
         let job = Job { package, options, library, plugins: plugins.as_ref(), architecture };
         built.push(job.run(monitor)?);
@@ -168,8 +169,9 @@ impl Job<'_> {
         let mut config = builder.config()?;
         self.configure(&mut config, &folder)?;
         let profiles = self.options.shapes.profiles(self.package.manifest());
+        let inputs = network.inputs()?;
         for profile in &profiles {
-            config.add_profile(&profiles::optimization_profile(profile, &network.inputs()?))?;
+            config.add_profile(&profiles::optimization_profile(profile, &inputs))?;
         }
         config.set_progress_monitor(Arc::new(monitor));
         let plan = builder.build(&mut network, &mut config).map_err(|error| match error {

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
-use tmoe_package::OpSet;
+use tmoe_package::{Flavour, OpSet, Span};
 
 #[cfg(not(feature = "tensorrt"))]
 use crate::Failure;
@@ -17,9 +16,9 @@ pub(crate) struct Arguments {
     /// Folder of the package
     #[arg(value_name = "PACKAGE")]
     pub(crate) package: PathBuf,
-    /// Which TensorRT
-    #[arg(long, value_enum, default_value_t = FlavourArgument::TensorrtRtx)]
-    pub(crate) flavour: FlavourArgument,
+    /// Which TensorRT: tensorrt, or tensorrt-rtx
+    #[arg(long, value_name = "FLAVOUR", default_value_t = Flavour::TensorRtRtx)]
+    pub(crate) flavour: Flavour,
     /// Compute capabilities times ten, one engine each; with `tensorrt`, that of the GPU at hand
     #[arg(long, value_delimiter = ',', value_name = "SM", value_parser = clap::value_parser!(u32).range(10..1000))]
     pub(crate) architecture: Vec<u32>,
@@ -28,10 +27,10 @@ pub(crate) struct Arguments {
     pub(crate) graph: OpSet,
     /// Series at a time: least, usual, most [default: 1,1,8]
     #[arg(long, value_name = "MIN,OPT,MAX", value_parser = span)]
-    pub(crate) batch: Option<[u32; 3]>,
+    pub(crate) batch: Option<Span>,
     /// Points of context: least, usual, most [default: 1,512,2048, as far as the model goes]
     #[arg(long, value_name = "MIN,OPT,MAX", value_parser = span)]
-    pub(crate) context: Option<[u32; 3]>,
+    pub(crate) context: Option<Span>,
     /// Most device memory that layers may use while they run
     #[arg(long, value_name = "MB")]
     pub(crate) workspace: Option<u64>,
@@ -49,20 +48,13 @@ pub(crate) struct Arguments {
     pub(crate) json: bool,
 }
 
-/// TensorRT's flavours on the command line.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum FlavourArgument {
-    /// TensorRT 10
-    Tensorrt,
-    /// TensorRT-RTX
-    TensorrtRtx,
-}
-
 /// `MIN,OPT,MAX`.
-fn span(text: &str) -> Result<[u32; 3], String> {
+fn span(text: &str) -> Result<Span, String> {
     let numbers: Result<Vec<u32>, _> = text.split(',').map(|part| part.trim().parse()).collect();
-    let numbers = numbers.ok().and_then(|numbers| <[u32; 3]>::try_from(numbers).ok());
-    numbers.ok_or_else(|| "expected three numbers, as in 1,1,8".to_owned())
+    match numbers.as_deref() {
+        Ok(&[min, opt, max]) => Ok(Span { min, opt, max }),
+        _ => Err("expected three numbers, as in 1,1,8".to_owned()),
+    }
 }
 
 #[cfg(not(feature = "tensorrt"))]
@@ -82,9 +74,9 @@ mod build {
 
     use serde_json::json;
     use tmoe_export::{BuiltEngine, EngineOptions, EngineShapes, Observer, build_engines};
-    use tmoe_package::{Flavour, Package, Span};
+    use tmoe_package::{Flavour, Package};
 
-    use super::{Arguments, FlavourArgument};
+    use super::Arguments;
     use crate::output::print;
     use crate::progress::Bars;
     use crate::{Failure, interrupt};
@@ -96,23 +88,18 @@ mod build {
         let cancelled = interrupt::flag()?;
         let begin = Instant::now();
         let package = Package::open(&arguments.package)?;
-        let flavour = match arguments.flavour {
-            FlavourArgument::Tensorrt => Flavour::TensorRt,
-            FlavourArgument::TensorrtRtx => Flavour::TensorRtRtx,
-        };
-        let architectures = match (flavour, arguments.architecture.as_slice()) {
+        let architectures = match (arguments.flavour, arguments.architecture.as_slice()) {
             (Flavour::TensorRtRtx, []) => ARCHITECTURES.to_vec(),
             (_, given) => given.to_vec(),
         };
-        let span = |[min, opt, max]: [u32; 3]| Span { min, opt, max };
         let usual = EngineShapes::of(package.manifest());
         let options = EngineOptions {
-            flavour,
+            flavour: arguments.flavour,
             architectures,
             op_set: arguments.graph,
             shapes: EngineShapes {
-                batch: arguments.batch.map_or(usual.batch, span),
-                context: arguments.context.map_or(usual.context, span),
+                batch: arguments.batch.unwrap_or(usual.batch),
+                context: arguments.context.unwrap_or(usual.context),
             },
             workspace_bytes: arguments.workspace.map(|megabytes| megabytes.saturating_mul(1_000_000)),
             library: arguments.library.clone(),

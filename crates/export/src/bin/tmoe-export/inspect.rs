@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             .map_err(|error| format!("{}: {error}", path.display()))?;
         operators.insert(graph.op_set.name(), stats.nodes);
     }
-    let engines = engines(&package)?;
+    let engines = engines(&package, integrity)?;
     if arguments.json {
         let engine = |(folder, engine): &Found| match engine {
             Ok(engine) => json!({ "folder": folder, "manifest": engine.manifest() }),
@@ -132,9 +132,10 @@ fn for_people(
 }
 
 /// Every engine of a package, or why it cannot be used.
-fn engines(package: &Package) -> Result<Vec<Found>, Failure> {
+fn engines(package: &Package, integrity: Integrity) -> Result<Vec<Found>, Failure> {
     let folders = Engine::folders(package).map_err(|error| {
         format!("cannot list {}: {error}", package.path(tmoe_package::files::ENGINES).display())
     })?;
-    Ok(folders.into_iter().map(|folder| (folder.clone(), Engine::open(package, folder))).collect())
+    let open = |folder: PathBuf| (folder.clone(), Engine::open_with(package, folder, integrity));
+    Ok(folders.into_iter().map(open).collect())
 }
