@@ -7,11 +7,12 @@
 //! ```
 
 use tmoe_model::Config;
-use tmoe_onnx::{AttentionMask, AttentionOptions, F32, GraphBuilder, KvCache, RotaryOptions};
+use tmoe_onnx::{F32, GraphBuilder, KvCache, RotaryOptions};
 use tmoe_package::OpSet;
 
 use super::attention_dense::attention_dense;
 use super::attention_plugin::{AttentionTypes, flash_attention};
+use super::attention_standard::attention_standard;
 use super::linear::{linear, product};
 use super::positions::{PositionTables, Positions, Queries, Rotary, last_of};
 use super::{GraphOptions, Tensor, Weights, int};
@@ -98,31 +99,6 @@ fn tabled_attention(
         OpSet::Dense => attention_dense(g, config, [q, k, v], bias, cache),
         OpSet::Standard | OpSet::Plugin => attention_standard(g, config, [q, k, v], bias, cache),
     }
-}
-
-/// Attention as one node of ai.onnx.
-fn attention_standard(
-    g: &mut GraphBuilder,
-    config: &Config,
-    [q, k, v]: [Tensor; 3],
-    bias: Tensor,
-    cache: KvCache<F32>,
-) -> (Tensor, KvCache<F32>) {
-    let attended = g.attention(
-        q,
-        k,
-        v,
-        Some(AttentionMask::Added(bias.any())),
-        Some(cache),
-        AttentionOptions {
-            q_num_heads: Some(int(config.heads())),
-            kv_num_heads: Some(int(config.kv_heads())),
-            scale: Some((config.head_dim() as f64).powf(-0.5) as f32),
-            is_causal: false,
-        },
-    );
-    // Attention without a cache has none to return; this one was given a cache.
-    (attended.y, attended.present.unwrap_or(cache))
 }
 
 /// Rotates the first half of every head against its second half.

@@ -10,7 +10,7 @@
 use tmoe_model::Config;
 use tmoe_onnx::{Dim, F32, GraphBuilder, KvCache};
 
-use super::{Tensor, fixed};
+use super::{Tensor, attention_scale, fixed};
 
 /// softmax(scale q k^T + bias) v over rotated queries and keys `[batch, .., heads x head_dim]`: the output, shaped as the
 /// queries, and the cache with this pass appended. The bias is `[batch, 1, queries, past + sequence]`.
@@ -31,7 +31,7 @@ pub(crate) fn attention_dense(
         let present =
             KvCache { key: append(g, "key", cache.key, k), value: append(g, "value", cache.value, v) };
         let flat = g.shape(q).clone();
-        let scale = g.const_scalar_f32((config.head_dim() as f64).powf(-0.5) as f32);
+        let scale = g.const_scalar_f32(attention_scale(config));
         let q = g.mul(q, scale);
         let y = match config.heads() == config.kv_heads() {
             true => {

@@ -4,7 +4,7 @@ use tmoe_model::{Config, FloatType};
 use tmoe_onnx::{DataType, F32, GraphBuilder, I64, KvCache, Shape, Value};
 use tmoe_ops::schema::{DOMAIN, FLASH_ATTENTION};
 
-use super::{Tensor, batch, fixed, int, past, sequence, typed};
+use super::{Tensor, attention_scale, batch, fixed, int, past, sequence, typed};
 
 /// What attention rounds to.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +46,7 @@ pub(crate) fn flash_attention(
             ("num_heads", int(config.heads()).into()),
             ("kv_num_heads", int(config.kv_heads()).into()),
             ("rope_theta", (config.rope_theta() as f32).into()),
-            ("scale", ((config.head_dim() as f64).powf(-0.5) as f32).into()),
+            ("scale", attention_scale(config).into()),
             ("rotary_type", rotary_type.into()),
             ("compute_type", compute_type.into()),
         ],

@@ -14,6 +14,7 @@ mod activation;
 mod attention;
 mod attention_dense;
 mod attention_plugin;
+mod attention_standard;
 mod embedding;
 mod experts_dense;
 mod experts_plugin;
@@ -41,6 +42,7 @@ pub(crate) use weights::{ExternalWeights, Weights};
 use embedding::embedding;
 use heads::heads;
 use positions::position_tables;
+use tmoe_model::Config;
 use tmoe_onnx::{Dim, F32, Value};
 
 /// The ONNX operator set that all graphs use: the first with RMSNormalization, RotaryEmbedding and Attention.
@@ -78,6 +80,11 @@ pub(crate) fn typed(outputs: &[tmoe_onnx::AnyValue], index: usize) -> Tensor {
 /// A size known at export.
 pub(crate) fn fixed(size: usize) -> Dim {
     Dim::fixed(i64::try_from(size).unwrap_or(i64::MAX))
+}
+
+/// What attention's scores are multiplied by: head_dim^-0.5.
+pub(crate) fn attention_scale(config: &Config) -> f32 {
+    (config.head_dim() as f64).powf(-0.5) as f32
 }
 
 /// A size as ONNX writes it.
