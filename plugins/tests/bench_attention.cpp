@@ -91,14 +91,8 @@ void bench_rms_norm(const Clock &clock, double bandwidth, std::int64_t rows, int
 }  // namespace
 
 int main(int argc, char **argv) {
-    int devices = 0;
-    if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
-        std::fprintf(stderr, "no GPU\n");
-        return 77;
-    }
-    cudaDeviceProp properties;
-    require(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
-    const Clock clock(argc > 1 ? std::max(1, std::atoi(argv[1])) : 50);
+    const cudaDeviceProp properties = gpu_or_skip();
+    const Clock clock(repeats_of(argc, argv));
     const double bandwidth = copy_bandwidth(clock);
     std::printf("%s, sm_%d%d, %d multiprocessors; a copy moves %.0f GB/s\n", properties.name, properties.major, properties.minor,
                 properties.multiProcessorCount, 1e-9 * bandwidth);

@@ -93,18 +93,12 @@ void bench(const Clock &clock, double bandwidth, double peak, std::int64_t token
 }  // namespace
 
 int main(int argc, char **argv) {
-    int devices = 0;
-    if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
-        std::fprintf(stderr, "no GPU\n");
-        return 77;
-    }
-    cudaDeviceProp properties;
-    require(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
+    const cudaDeviceProp properties = gpu_or_skip();
     if (properties.major < 8) {
         std::fprintf(stderr, "skipped: %s has no tensor cores for bfloat16, sm_80 and newer do\n", properties.name);
         return 77;
     }
-    const Clock clock(argc > 1 ? std::max(1, std::atoi(argv[1])) : 50);
+    const Clock clock(repeats_of(argc, argv));
     const double bandwidth = copy_bandwidth(clock), peak = matrix_peak(clock, properties.multiProcessorCount);
     std::printf("{\"what\": \"device\", \"name\": \"%s\", \"copy_bytes_per_second\": %.4e, \"mma_bf16_per_second\": %.4e}\n",
                 properties.name, bandwidth, peak);

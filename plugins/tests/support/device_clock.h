@@ -17,6 +17,21 @@ inline void require(int status, const char *what) {
     std::exit(1);
 }
 
+// The first GPU; without one, ends with 77.
+inline cudaDeviceProp gpu_or_skip() {
+    int devices = 0;
+    if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
+        std::fprintf(stderr, "no GPU\n");
+        std::exit(77);
+    }
+    cudaDeviceProp properties;
+    require(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
+    return properties;
+}
+
+// The number of repeats on the command line, or 50.
+inline int repeats_of(int argc, char **argv) { return argc > 1 ? std::max(1, std::atoi(argv[1])) : 50; }
+
 // Device memory with the bytes of small numbers in every type.
 class Buffer {
 public:
