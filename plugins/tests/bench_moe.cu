@@ -77,7 +77,7 @@ void bench(const Clock &clock, double bandwidth, double peak, std::int64_t token
     const Buffer workspace(tmoe_sparse_moe_workspace(&shape));
     require(cudaMemcpy(device_logits.data(), logits.data(), logits.size() * 4, cudaMemcpyHostToDevice), "cudaMemcpy");
     const double seconds = clock.seconds([&](cudaStream_t stream) {
-        require(tmoe_sparse_moe(&shape, x.data(), static_cast<const float *>(device_logits.data()), gate_up.data(), down.data(), y.data(),
+        require(tmoe_sparse_moe(&shape, x.data(), static_cast<const float *>(device_logits.data()), gate_up.data(), down.data(), nullptr, y.data(),
                                 workspace.data(), workspace.bytes(), stream),
                 "tmoe_sparse_moe");
     });
