@@ -9,7 +9,7 @@ use crate::Failure;
 
 /// Build TensorRT engines of a package, into the package
 ///
-/// TensorRT builds for the GPU at hand. TensorRT-RTX builds for every GPU with RTX (compute capability 7.5, 8.0, 8.6, 8.9, 12.0) and
+/// TensorRT builds for the GPU at hand. TensorRT-RTX builds for GPUs of compute capability 8.0, 8.6, 8.9 and 12.0 and
 /// needs none; its engines are finished on the GPU where they run.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -81,8 +81,9 @@ mod build {
     use crate::progress::Bars;
     use crate::{Failure, interrupt};
 
-    /// What TensorRT-RTX builds for if nothing is said: every GPU that it knows.
-    const ARCHITECTURES: [u32; 5] = [75, 80, 86, 89, 120];
+    /// What TensorRT-RTX builds for if nothing is said: every GPU that it knows but Turing (7.5), for which it has no products of
+    /// float32.
+    const ARCHITECTURES: [u32; 4] = [80, 86, 89, 120];
 
     pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let cancelled = interrupt::flag()?;
