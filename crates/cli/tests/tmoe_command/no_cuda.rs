@@ -48,8 +48,6 @@ static const struct { const void *(*api)(unsigned); const char *(*version)(void)
 const void *OrtGetApiBase(void) { return &base; }
 "#;
 
-const DRIVER: &str = include_str!("../../../runner/src/provider/cuda/testing/driver.c");
-
 /// Compiles a library; `None` where there is no C compiler.
 fn compile(library: &Path, source: &str, defines: &[&str]) -> Option<()> {
     let code = library.with_extension("c");
@@ -78,9 +76,7 @@ fn runtime_with_cuda(parent: &Path, needs: &str) -> Option<PathBuf> {
 fn driver(parent: &Path, devices: u32, version: u32) -> Option<PathBuf> {
     let folder = parent.join("driver");
     fs::create_dir_all(&folder).unwrap();
-    let defines = [format!("-DDEVICES={devices}"), format!("-DVERSION={version}")];
-    let defines = [&defines[0], &defines[1], "-DINIT=0", "-DTOTAL=1024UL"];
-    compile(&folder.join("libcuda.so.1"), DRIVER, &defines)?;
+    tmoe_driver::testing::compile(&folder, devices, version, 0)?;
     Some(folder)
 }
 

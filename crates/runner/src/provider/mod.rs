@@ -5,9 +5,9 @@
 
 pub mod cpu;
 pub mod cuda;
-mod loader;
 mod onnxruntime;
 mod options;
+mod step;
 pub mod tract;
 
 use std::fmt;

@@ -8,9 +8,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use libloading::Library;
+use tmoe_libraries::loader_reason;
 
 use super::error::CudaError;
-use crate::provider::loader;
 
 /// The names of a library's needs stand in its string table, which linkers write at the front.
 const FRONT: u64 = 1 << 20;
@@ -57,12 +57,12 @@ pub(super) fn load(provider: &Path, needed: &[String]) -> Result<(), CudaError> 
         let beside = || folders.iter().map(|folder| folder.join(library)).find(|path| path.is_file());
         if let Err(error) = by_name {
             let Some(path) = beside() else {
-                let (library, reason) = (library.clone(), loader::reason(&error));
+                let (library, reason) = (library.clone(), loader_reason(&error));
                 return Err(CudaError::WithoutCudaLibrary { library, reason });
             };
             open(&path).map_err(|error| CudaError::WithoutCudaLibrary {
                 library: path.display().to_string(),
-                reason: loader::reason(&error),
+                reason: loader_reason(&error),
             })?;
         }
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use ort::ep::{ArenaExtendStrategy, CUDA, ExecutionProviderDispatch};
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::builder::SessionBuilder;
+use tmoe_driver::Device;
 
 use super::cache::{DevicePlace, Idle};
 use super::capture::Captures;
-use super::device::Device;
 use super::error::CudaError;
 use super::memory_error::run_error;
 use super::ready::ready;
@@ -40,7 +40,7 @@ impl CudaBackend {
         options: &ProviderOptions,
     ) -> Result<Self, Error> {
         let found = ready()?;
-        let device = Device::open(found.driver, options.device)?;
+        let device = Device::open(found.driver, options.device).map_err(CudaError::from)?;
         // Threads are for the few nodes about shapes that stay on the processor.
         let threads = options.threads.map_or(1, std::num::NonZeroUsize::get);
         let setup = Setup { provider: Provider::Cuda, graph, content, threads, options };

@@ -1,52 +1,14 @@
-//! Stand-ins for tests: a driver that is made of C source, whose devices lie in host memory, and a tiny package.
+//! A tiny package, for tests.
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
 use tmoe_export::{ExportOptions, Silent, export};
 use tmoe_model::{Checkpoint, Config, HfConfig, random};
 use tmoe_package::Package;
 
-use super::driver::Driver;
-use super::error::CudaError;
-
-/// Bytes of each device.
-pub(super) const DEVICE_BYTES: usize = 64 << 20;
-
-/// Compiles a driver with that many devices, whose `cuInit` returns `init`, and opens it; `None` where there is no C compiler.
-/// It stays for the rest of the process.
-pub(super) fn driver(devices: u32, init: i32) -> Option<Result<&'static Driver, CudaError>> {
-    let folder = tempfile::tempdir().unwrap();
-    let (code, library) = (folder.path().join("driver.c"), folder.path().join("libcuda.so.1"));
-    std::fs::write(&code, include_str!("testing/driver.c")).unwrap();
-    let defines = [
-        format!("-DDEVICES={devices}"),
-        format!("-DINIT={init}"),
-        format!("-DTOTAL={DEVICE_BYTES}UL"),
-        "-DVERSION=13020".to_owned(),
-    ];
-    let mut compiler = Command::new("cc");
-    compiler.args(["-shared", "-fPIC", "-w", "-o"]).arg(&library).args(defines).arg(&code);
-    if !compiler.status().is_ok_and(|status| status.success()) {
-        return None;
-    }
-    Some(open(&library))
-}
-
-fn open(library: &Path) -> Result<&'static Driver, CudaError> {
-    let library: &'static str = String::leak(library.to_str().unwrap().to_owned());
-    Driver::open(library).map(|driver| &*Box::leak(Box::new(driver)))
-}
-
-/// Blocks, contexts and streams of a driver that were not given back.
-pub(super) fn live(driver: &Driver) -> i64 {
-    // SAFETY: the function is one of the source above.
-    unsafe { driver.library().get::<unsafe extern "C" fn() -> i64>(b"fake_live\0").unwrap()() }
-}
-
 /// A package of a tiny model with random weights: 128 bytes of cache for each series and point.
-pub(super) fn package(folder: &Path) -> Package {
+pub(in crate::provider) fn package(folder: &Path) -> Package {
     let config = HfConfig {
         hidden_size: 16,
         intermediate_size: 16,
