@@ -27,9 +27,16 @@ pub const TOLERANCE_BF16: f64 = 5e-2;
 pub const TOLERANCE_INT8: f64 = 3e-1;
 
 /// The largest difference that passes for a graph of a package on a provider.
+///
+/// Within ONNX Runtime, TensorRT may compute in the type of a package's weights where that has 16 bits, and it may round the factors
+/// of float32 products to TF32, which has as many bits as half precision: there is no option against that.
 pub fn tolerance(provider: Provider, precision: Precision, graph: OpSet) -> f64 {
     match (graph, precision) {
-        (OpSet::Plugin, Precision::Fp16) if provider == Provider::Cuda => TOLERANCE_FP16,
+        (_, Precision::Bf16) if provider == Provider::TensorRt => TOLERANCE_BF16,
+        _ if provider == Provider::TensorRt => TOLERANCE_FP16,
+        (OpSet::Plugin, Precision::Fp16) if matches!(provider, Provider::Cuda | Provider::Engine) => {
+            TOLERANCE_FP16
+        }
         (OpSet::Plugin, Precision::Bf16) => TOLERANCE_BF16,
         (OpSet::Plugin, Precision::Int8) => TOLERANCE_INT8,
         _ => TOLERANCE,

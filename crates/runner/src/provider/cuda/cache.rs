@@ -349,11 +349,11 @@ mod tests {
     use tmoe_package::{OpSet, Package};
 
     use super::super::session::CudaBackend;
-    use super::super::testing;
     use super::*;
     use crate::decoder::Predictions;
     use crate::error::GraphSource;
     use crate::provider::onnxruntime::Setup;
+    use crate::provider::testing;
     use crate::provider::{GraphContent, Provider, ProviderOptions, Selection};
     use crate::session::{Session, SessionOptions};
 

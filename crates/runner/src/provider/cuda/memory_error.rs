@@ -45,7 +45,7 @@ pub(super) fn out_of_memory(loaded: &Loaded, device: &Device, asked: &Asked, err
 }
 
 /// The error of a run of ONNX Runtime.
-pub(super) fn run_error(loaded: &Loaded, device: &Device, message: &str) -> Error {
+pub(in crate::provider) fn run_error(loaded: &Loaded, device: &Device, message: &str) -> Error {
     if !is_out_of_memory(message) {
         return loaded.error(message);
     }
@@ -53,9 +53,14 @@ pub(super) fn run_error(loaded: &Loaded, device: &Device, message: &str) -> Erro
 }
 
 /// The error of ONNX Runtime while it loaded a graph.
-pub(super) fn load_error(graph: &GraphSource, device: &Device, message: &str) -> Error {
+pub(in crate::provider) fn load_error_of(
+    provider: Provider,
+    graph: &GraphSource,
+    device: &Device,
+    message: &str,
+) -> Error {
     if !is_out_of_memory(message) {
-        return Error::load(Provider::Cuda, graph, message);
+        return Error::load(provider, graph, message);
     }
     device_memory(graph, device, requested(message), "the weights".to_owned())
 }

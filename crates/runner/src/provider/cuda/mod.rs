@@ -15,9 +15,7 @@ mod error;
 pub(in crate::provider) mod libraries;
 pub(in crate::provider) mod memory_error;
 mod ready;
-mod session;
-#[cfg(test)]
-pub(in crate::provider) mod testing;
+pub(in crate::provider) mod session;
 
 pub use self::error::CudaError;
 pub(crate) use self::session::CudaBackend;

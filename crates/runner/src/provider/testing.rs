@@ -8,7 +8,7 @@ use tmoe_model::{Checkpoint, Config, HfConfig, random};
 use tmoe_package::Package;
 
 /// A package of a tiny model with random weights: 128 bytes of cache for each series and point.
-pub(in crate::provider) fn package(folder: &Path) -> Package {
+pub(crate) fn package(folder: &Path) -> Package {
     let config = HfConfig {
         hidden_size: 16,
         intermediate_size: 16,
