@@ -115,7 +115,8 @@ pub struct Profile {
 
 impl Profile {
     /// The profiles of an engine, in its order: prefill over `context` new points, which has no past, and decode, of as many new
-    /// points as the model's largest head gives, on a cache up to the model's positions.
+    /// points as the model's largest head gives (at least 64, as that of released models does), on a cache up to the model's
+    /// positions.
     pub fn prefill_and_decode(manifest: &Manifest, batch: Span, context: Span) -> [Self; 2] {
         let number = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
         let most = number(manifest.model.max_positions()).saturating_sub(1).max(1);
@@ -129,7 +130,7 @@ impl Profile {
         let decode = Self {
             name: "decode".to_owned(),
             batch,
-            sequence: Span { min: 1, opt: largest, max: largest },
+            sequence: Span { min: 1, opt: largest, max: largest.max(64) },
             past: Span { min: 1, opt: context.opt.min(most), max: most },
         };
         [prefill, decode]

@@ -60,13 +60,17 @@ pub(super) fn optimization_profile(profile: &Profile, inputs: &[NetworkTensor]) 
     .map(|sizes| sizes.map(i64::from));
     inputs.iter().fold(OptimizationProfile::new(), |profile, input| {
         let shape = |[batch, sequence, past]: [i64; 3]| match input.name.as_str() {
-            "input_ids" | "labels" => fill(&input.shape, &[batch, sequence]),
+            "input_ids" | "labels" | "loss_masks" => fill(&input.shape, &[batch, sequence]),
             "attention_mask" => fill(&input.shape, &[batch, past + sequence]),
-            "loss_masks" => fill(&input.shape, &[batch, sequence]),
             // past_key_values.{i}.{key,value}: [batch, kv_heads, past, head_dim]
             _ => fill(&input.shape, &[batch, past]),
         };
-        profile.shapes(input.name.clone(), &shape(min), &shape(opt), &shape(max))
+        let least = match input.name.as_str() {
+            // The weights of a loss, which may be left out.
+            "loss_masks" => shape([min[0], 0, 0]),
+            _ => shape(min),
+        };
+        profile.shapes(input.name.clone(), &least, &shape(opt), &shape(max))
     })
 }
 
