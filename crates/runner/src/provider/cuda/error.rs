@@ -62,7 +62,7 @@ pub enum CudaError {
     },
     /// One of CUDA's libraries cannot be loaded.
     #[error(
-        "ONNX Runtime's CUDA provider needs {library}, which cannot be loaded: {reason}; install it with `pip install \
+        "ONNX Runtime's provider needs {library}, which cannot be loaded: {reason}; install it with `pip install \
          'onnxruntime-gpu[cuda,cudnn]'`, or put the folder of CUDA's libraries into LD_LIBRARY_PATH"
     )]
     WithoutCudaLibrary {

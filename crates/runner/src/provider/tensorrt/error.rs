@@ -47,7 +47,7 @@ pub enum TensorRtError {
     Cuda(#[from] CudaError),
     /// One of TensorRT's libraries cannot be loaded.
     #[error(
-        "ONNX Runtime's TensorRT provider needs {library}, which cannot be loaded: {reason}; install it with `pip install \
+        "ONNX Runtime's provider needs {library}, which cannot be loaded: {reason}; install it with `pip install \
          tensorrt-cu13=={major}.*` (or tensorrt-cu12, for a driver of CUDA 12), or set TMOE_TENSORRT to the folder with \
          TensorRT's libraries"
     )]
