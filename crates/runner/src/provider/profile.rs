@@ -2,7 +2,6 @@
 
 use tmoe_package::Profile;
 
-use crate::contract::CacheLayout;
 use crate::error::{Error, GraphSource};
 use crate::signature::{InputError, Signature, Sizes};
 use crate::tensor::NamedTensors;
@@ -50,11 +49,6 @@ impl PassShape {
             }
         })
     }
-}
-
-/// The layout of a cache that is no part of a pass: everything is an input or an output like any other.
-pub(super) fn no_cache() -> CacheLayout {
-    CacheLayout { entries: Vec::new(), kv_heads: 0, head_dim: 0, in_place: false }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::generation::EngineGeneration;
 use super::pass::{PassCache, PassError, bind, queue};
 use crate::contract::CacheLayout;
 use crate::error::{Error, GraphSource};
-use crate::provider::profile::{PassShape, no_cache};
+use crate::provider::profile::PassShape;
 use crate::provider::step::{StepLayout, StepMemory};
 use crate::provider::{Backend, Generation};
 use crate::signature::Signature;
@@ -202,7 +202,8 @@ impl EngineBackend {
 
     /// A pass on tensors of the host, whose cache is an input and an output like any other.
     fn run_once(&self, inputs: &NamedTensors, profile: usize) -> Result<NamedTensors, PassError> {
-        let step = StepLayout::of(&self.facts.signature, &no_cache(), inputs)?;
+        let no_cache = CacheLayout { entries: Vec::new(), kv_heads: 0, head_dim: 0, in_place: false };
+        let step = StepLayout::of(&self.facts.signature, &no_cache, inputs)?;
         let mut contexts = self.lock();
         let mut memory = self.step_memory(&step)?;
         self.run_in(contexts[profile].as_mut(), &step, &mut memory, None, inputs)

@@ -172,7 +172,7 @@ impl Bindings {
     /// # Safety
     ///
     /// As above, and nothing else uses them.
-    unsafe fn slice_mut(&self, name: &str, elements: usize) -> &mut [f32] {
+    unsafe fn slice_mut<'m>(&self, name: &str, elements: usize) -> &'m mut [f32] {
         // SAFETY: the caller's.
         unsafe { slice::from_raw_parts_mut(self.addresses[name] as *mut f32, elements) }
     }
