@@ -19,7 +19,7 @@ mod linear;
 mod sparse_moe;
 
 pub use self::error::CudaError;
-pub use self::flash_attention::{DeviceAttention, FlashAttention};
+pub use self::flash_attention::{DeviceAttention, DeviceRows, FlashAttention};
 pub use self::launch::{FloatType, Products, Stream, Workspace};
 pub use self::linear::{DeviceLinear, Linear};
 pub use self::sparse_moe::{DeviceExperts, SparseMoe};

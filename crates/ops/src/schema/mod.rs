@@ -46,7 +46,7 @@ pub const ALL: [&Operator; 3] = [&SPARSE_MOE, &FLASH_ATTENTION, &LINEAR];
 pub struct Operator {
     /// Its `op_type`.
     pub name: &'static str,
-    /// Inputs in their order; optional ones last.
+    /// Inputs in their order.
     pub inputs: &'static [InputSpec],
     /// Names of the outputs in their order; all are float32.
     pub outputs: &'static [&'static str],
@@ -71,6 +71,10 @@ pub struct InputSpec {
 impl InputSpec {
     const fn new(name: &'static str, types: &'static [ElementType]) -> Self {
         Self { name, types, optional: false, constant: false }
+    }
+
+    const fn optional(name: &'static str, types: &'static [ElementType]) -> Self {
+        Self { name, types, optional: true, constant: false }
     }
 
     const fn weight(name: &'static str, types: &'static [ElementType]) -> Self {
