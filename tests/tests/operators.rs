@@ -108,7 +108,7 @@ const REFUSED: &[Refused] = &[
     Refused {
         name: "queries alone, where queries, keys and values belong side by side",
         build: |g| packed_attention::node(g, [Some(16), None, None], [4, 2, 4]),
-        says: &["FlashAttention", "`q`", "16]", "32]", "`k` and `v` are left out"],
+        says: &["FlashAttention", "`q`", "16]", "8 x 4", "`k` and `v` are left out"],
     },
     Refused {
         name: "keys alone, where keys and values belong side by side",

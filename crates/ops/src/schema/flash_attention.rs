@@ -142,9 +142,15 @@ fn infer(node: &Node<'_>) -> Result<Vec<Argument>, SchemaError> {
     let mask: [Dimension; 2] = node.shape("attention_mask", "[batch, past + sequence]")?;
 
     let batch = q[0].or(&k[0]).or(&past_key[0]).or(&mask[0]).clone();
+    let packed = if k_heads == 0 { " of queries, keys and values, for `k` and `v` are left out" } else { "" };
+    // Else the cache would be blamed for queries that stand alone.
+    if let (0, Some(head_dim)) = (k_heads, past_key[3].fixed()) {
+        let expected = Dimension::Fixed(head_dim.saturating_mul(q_heads));
+        node.require(q[2].may_equal(&expected), "q", || {
+            format!("[batch, sequence, {q_heads} x {head_dim}] with {q_heads} heads{packed}")
+        })?;
+    }
     if let Some(width) = q[2].fixed() {
-        let packed =
-            if k_heads == 0 { " of queries, keys and values, for `k` and `v` are left out" } else { "" };
         let fits = width % q_heads == 0 && width > 0;
         node.require(fits, "q", || {
             format!("[batch, queries, heads x head_dim] with {q_heads} heads{packed}")
