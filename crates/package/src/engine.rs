@@ -144,7 +144,7 @@ pub struct EngineManifest {
     pub architecture: u32,
     /// The graph that it was built from.
     pub op_set: OpSet,
-    /// How that graph's weights are stored.
+    /// What its products are computed in.
     pub precision: Precision,
     /// The optimization profiles, in the engine's order.
     pub profiles: Vec<Profile>,
@@ -355,8 +355,8 @@ fn rebuild_command(package: &Path, manifest: Option<&EngineManifest>) -> String 
     let mut command = format!("tmoe-export engine {}", package.display());
     if let Some(manifest) = manifest {
         command += &format!(
-            " --flavour {} --architecture {} --graph {}",
-            manifest.flavour, manifest.architecture, manifest.op_set
+            " --flavour {} --architecture {} --graph {} --precision {} --force",
+            manifest.flavour, manifest.architecture, manifest.op_set, manifest.precision
         );
     }
     command
