@@ -52,7 +52,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         let name = format!("an engine of {} for sm{architecture}", variant.name());
         trials.push(trial(name, variant, Box::new(move |package| inspected(package, architecture))));
     }
-    let tests: [(&str, Variant, Test); 7] = [
+    let tests: [(&str, Variant, Test); 8] = [
+        ("a workspace that is too small is named", Variant::Last, workspace),
         ("float32 weights make smaller engines of other products", Variant::Last, precisions),
         ("precisions that a GPU does not have are refused before the build", Variant::Bf16, turing),
         ("an engine is kept without force and replaced with it", Variant::Last, kept),
@@ -197,6 +198,13 @@ fn turing(package: &Package) -> Result<(), Failed> {
     let error = build(package, &EngineOptions { precision: Some(Precision::Int8), ..options(package, 86) });
     let error = error.err().ok_or("products of int8 were taken")?;
     ensure(matches!(error, EngineBuildError::NoInt8), &error)?;
+    nothing_left(package)
+}
+
+fn workspace(package: &Package) -> Result<(), Failed> {
+    let options = EngineOptions { workspace_bytes: Some(1 << 20), ..options(package, 86) };
+    let error = build(package, &options).err().ok_or("a megabyte was enough")?;
+    ensure(matches!(error, EngineBuildError::Workspace { .. }), &error)?;
     nothing_left(package)
 }
 

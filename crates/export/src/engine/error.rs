@@ -93,6 +93,14 @@ pub enum EngineBuildError {
         /// What would do.
         expected: String,
     },
+    /// The layers need more memory than they may use.
+    #[error("the layers need more than the {} MB of --workspace: {source}; allow more, or leave --workspace out", bytes / 1_000_000)]
+    Workspace {
+        /// As allowed.
+        bytes: u64,
+        /// TensorRT's words.
+        source: tmoe_tensorrt::Error,
+    },
     /// TensorRT is missing, or refused.
     #[error(transparent)]
     TensorRt(#[from] tmoe_tensorrt::Error),

@@ -199,7 +199,7 @@ impl Job<'_> {
         config.set_progress_monitor(Arc::new(monitor));
         let plan = builder.build(&mut network, &mut config).map_err(|error| match error {
             tmoe_tensorrt::Error::Cancelled => EngineBuildError::Cancelled,
-            other => EngineBuildError::from(other),
+            other => self.refusal(other),
         })?;
 
         let bytes: &[u8] = plan.memory.as_ref();
@@ -230,6 +230,17 @@ impl Job<'_> {
         write(files::ENGINE_MANIFEST, manifest.to_json().as_bytes())?;
         staged.commit()?;
         Ok(BuiltEngine { folder, manifest, description: plan.description })
+    }
+
+    /// TensorRT has no code for a workspace that is too small, only words.
+    fn refusal(&self, error: tmoe_tensorrt::Error) -> EngineBuildError {
+        let text = error.to_string();
+        match self.options.workspace_bytes {
+            Some(bytes) if ["workspace", "OutOfMemory"].iter().any(|word| text.contains(word)) => {
+                EngineBuildError::Workspace { bytes, source: error }
+            }
+            _ => error.into(),
+        }
     }
 
     fn precision(&self) -> Precision {
