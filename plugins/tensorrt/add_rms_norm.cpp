@@ -33,9 +33,6 @@ public:
 
 private:
     tmoe_rms_norm_shape shape_of(const Tensors &inputs) const {
-        inputs.require_rank(X, 1, nvinfer1::Dims::MAX_DIMS, "[.., hidden]");
-        inputs.require_rank(Residual, 1, nvinfer1::Dims::MAX_DIMS, "the shape of x");
-        inputs.require_rank(Weight, 1, 1, "[hidden]");
         const nvinfer1::Dims &x = inputs[X].dims, &residual = inputs[Residual].dims;
         inputs.require(x.nbDims == residual.nbDims && std::memcmp(x.d, residual.d, std::size_t(x.nbDims) * sizeof x.d[0]) == 0, Residual, "the shape of x");
         const std::int64_t hidden = inputs.last(X);
@@ -59,8 +56,10 @@ const OperatorSpec &add_rms_norm_spec() {
     static const OperatorSpec spec = {
         "AddRmsNorm",
         {AttributeSpec::required_number("epsilon")},
-        {{"x", TypeRule::any_float()}, {"residual", TypeRule::as(X)}, {"weight", TypeRule::exactly(nvinfer1::DataType::kFLOAT)}},
-        {{"y", TypeRule::as(X)}, {"sum", TypeRule::as(X)}},
+        {{"x", TypeRule::any_float(), "[.., hidden]", Port::kAnyRank},
+         {"residual", TypeRule::as(X), "[.., hidden]", Port::kAnyRank},
+         {"weight", TypeRule::exactly(nvinfer1::DataType::kFLOAT), "[hidden]", 1}},
+        {{"y", TypeRule::as(X), "[.., hidden]", Port::kAnyRank}, {"sum", TypeRule::as(X), "[.., hidden]", Port::kAnyRank}},
         [](const Attributes &attributes) -> std::unique_ptr<Operator> { return std::make_unique<AddRmsNorm>(attributes); }};
     return spec;
 }

@@ -44,7 +44,6 @@ public:
     }
 
     void output_shapes(const nvinfer1::DimsExprs *inputs, nvinfer1::DimsExprs *outputs, nvinfer1::IExprBuilder &builder) const override {
-        if (inputs[PastKey].nbDims != 4 || inputs[Mask].nbDims != 2) throw Refusal("expected a past_key of 4 axes and an attention_mask of 2");
         outputs[Y] = inputs[Q];
         outputs[PresentKey] = inputs[PastKey];
         if (!preallocated_)
@@ -81,12 +80,6 @@ public:
 private:
     tmoe_attention_shape shape_of(const Tensors &inputs, bool bounds) const {
         const std::string heads = std::to_string(heads_), kv_heads = std::to_string(kv_heads_);
-        inputs.require_rank(Q, 3, 3, "[batch, queries, heads x head_dim]");
-        inputs.require_rank(K, 3, 3, "[batch, sequence, kv_heads x head_dim]");
-        inputs.require_rank(V, 3, 3, "[batch, sequence, kv_heads x head_dim]");
-        inputs.require_rank(PastKey, 4, 4, "[batch, kv_heads, past, head_dim]");
-        inputs.require_rank(PastValue, 4, 4, "[batch, kv_heads, past, head_dim]");
-        inputs.require_rank(Mask, 2, 2, "[batch, past + sequence]");
         const std::int64_t batch = inputs.size(Q, 0), queries = inputs.size(Q, 1), sequence = inputs.size(K, 1);
         const std::int64_t head_dim = inputs.last(PastKey), rows = inputs.size(PastKey, 2), total = inputs.size(Mask, 1);
         inputs.require(head_dim >= 2 && head_dim <= 128 && head_dim % 2 == 0, PastKey, "[batch, kv_heads, past, head_dim] with an even head_dim up to 128");
@@ -138,13 +131,13 @@ const OperatorSpec &flash_attention_spec() {
         {AttributeSpec::required_int("num_heads"), AttributeSpec::required_int("kv_num_heads"), AttributeSpec::optional_number("rope_theta", 10000.0f),
          AttributeSpec::optional_number("scale", 0.0f), AttributeSpec::optional_word("rotary_type", "float32"),
          AttributeSpec::optional_word("compute_type", "float32"), AttributeSpec::optional_int("preallocated_cache", 0)},
-        {{"q", TypeRule::any_float()},
-         {"k", TypeRule::as(Q)},
-         {"v", TypeRule::as(Q)},
-         {"past_key", TypeRule::any_float()},
-         {"past_value", TypeRule::as(PastKey)},
-         {"attention_mask", TypeRule::exactly(nvinfer1::DataType::kINT64)}},
-        {{"y", TypeRule::as(Q)}, {"present_key", TypeRule::as(PastKey)}, {"present_value", TypeRule::as(PastKey)}},
+        {{"q", TypeRule::any_float(), "[batch, queries, heads x head_dim]", 3},
+         {"k", TypeRule::as(Q), "[batch, sequence, kv_heads x head_dim]", 3},
+         {"v", TypeRule::as(Q), "[batch, sequence, kv_heads x head_dim]", 3},
+         {"past_key", TypeRule::any_float(), "[batch, kv_heads, past, head_dim]", 4},
+         {"past_value", TypeRule::as(PastKey), "[batch, kv_heads, past, head_dim]", 4},
+         {"attention_mask", TypeRule::exactly(nvinfer1::DataType::kINT64), "[batch, past + sequence]", 2}},
+        {{"y", TypeRule::as(Q), "as q", 3}, {"present_key", TypeRule::as(PastKey), "as past_key", 4}, {"present_value", TypeRule::as(PastKey), "as past_key", 4}},
         [](const Attributes &attributes) -> std::unique_ptr<Operator> { return std::make_unique<FlashAttention>(attributes); }};
     return spec;
 }

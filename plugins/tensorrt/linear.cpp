@@ -14,7 +14,7 @@ public:
 
     void output_shapes(const nvinfer1::DimsExprs *inputs, nvinfer1::DimsExprs *outputs, nvinfer1::IExprBuilder &) const override {
         outputs[0] = inputs[X];
-        if (inputs[X].nbDims > 0) outputs[0].d[inputs[X].nbDims - 1] = inputs[Weight].d[1];
+        outputs[0].d[inputs[X].nbDims - 1] = inputs[Weight].d[1];
     }
 
     void check(const Tensors &inputs, bool) const override { shape_of(inputs); }
@@ -35,15 +35,10 @@ public:
 
 private:
     static tmoe_linear_shape shape_of(const Tensors &inputs) {
-        inputs.require_rank(X, 1, nvinfer1::Dims::MAX_DIMS, "[.., in]");
-        inputs.require_rank(Weight, 2, 2, "[in, out]");
         const std::int64_t width = inputs.size(Weight, 0), output = inputs.size(Weight, 1);
         inputs.require(width > 0 && width % 8 == 0 && output > 0, Weight, "[in, out], in a multiple of 8");
         inputs.require(inputs.last(X) == width, X, "[.., in] with in = " + std::to_string(width));
-        if (inputs.count() > Bias) {
-            inputs.require_rank(Bias, 1, 1, "[out]");
-            inputs.require(inputs.size(Bias, 0) == output, Bias, "[out] with out = " + std::to_string(output));
-        }
+        if (inputs.count() > Bias) inputs.require(inputs.size(Bias, 0) == output, Bias, "[out] with out = " + std::to_string(output));
 
         tmoe_linear_shape shape{};
         shape.rows = inputs.rows(X);
@@ -61,8 +56,10 @@ const OperatorSpec &linear_spec() {
     static const OperatorSpec spec = {
         "Linear",
         {},
-        {{"x", TypeRule::any_float()}, {"weight", TypeRule::any_float()}, {"bias", TypeRule::exactly(nvinfer1::DataType::kFLOAT), true}},
-        {{"y", TypeRule::as(X)}},
+        {{"x", TypeRule::any_float(), "[.., in]", Port::kAnyRank},
+         {"weight", TypeRule::any_float(), "[in, out]", 2},
+         {"bias", TypeRule::exactly(nvinfer1::DataType::kFLOAT), "[out]", 1, true}},
+        {{"y", TypeRule::as(X), "[.., out]", Port::kAnyRank}},
         [](const Attributes &attributes) -> std::unique_ptr<Operator> { return std::make_unique<Linear>(attributes); }};
     return spec;
 }

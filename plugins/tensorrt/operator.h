@@ -28,7 +28,14 @@ struct TypeRule {
 struct Port {
     const char *name;
     TypeRule rule;
-    bool optional = false;    // only the last inputs
+    const char *layout;              // in messages
+    std::int32_t rank;               // or kAnyRank: 1 or more
+    bool optional = false;           // only the last inputs
+
+    static constexpr std::int32_t kAnyRank = 0;
+    bool takes_rank(std::int32_t axes) const {
+        return axes <= nvinfer1::Dims::MAX_DIMS && (rank == kAnyRank ? axes >= 1 : axes == rank);
+    }
 };
 
 class Operator;
@@ -50,10 +57,10 @@ public:
     // The input whose memory the output shares, or -1.
     virtual std::int32_t aliased_input(std::int32_t) const { return -1; }
 
-    // Ranks are checked already. Sizes of outputs as expressions of the inputs'.
+    // Sizes of outputs as expressions of the inputs'. Types and ranks of inputs are checked before this and the following.
     virtual void output_shapes(const nvinfer1::DimsExprs *inputs, nvinfer1::DimsExprs *outputs, nvinfer1::IExprBuilder &builder) const = 0;
 
-    // Throws where there is no such problem. `bounds`: the sizes are upper bounds, which need not fit together.
+    // Throws where sizes do not fit together. `bounds`: they are upper bounds, where a cache and a mask need not.
     virtual void check(const Tensors &inputs, bool bounds) const = 0;
 
     // Bytes that suffice for problems of these sizes and for all smaller ones.

@@ -91,6 +91,11 @@ std::int32_t Plugin::getOutputShapes(const nvinfer1::DimsExprs *inputs, std::int
                                      nvinfer1::DimsExprs *outputs, std::int32_t output_count, nvinfer1::IExprBuilder &builder) noexcept {
     return guarded(spec_.name, kFailed, [&] {
         require_counts(inputs, input_count, outputs, output_count);
+        for (std::int32_t i = 0; i < input_count; ++i) {
+            const Port &port = spec_.inputs[std::size_t(i)];
+            if (!port.takes_rank(inputs[i].nbDims))
+                throw Refusal(std::string(port.name) + " has " + std::to_string(inputs[i].nbDims) + " axes, expected " + port.layout);
+        }
         operator_->output_shapes(inputs, outputs, builder);
         return kDone;
     });
@@ -108,13 +113,24 @@ bool Plugin::supportsFormatCombination(std::int32_t position, const nvinfer1::Dy
     });
 }
 
+Tensors Plugin::checked(const PluginTensorDesc *inputs, std::int32_t count) const {
+    const Tensors tensors(inputs, input_names_.data(), count);
+    for (std::int32_t i = 0; i < count; ++i) {
+        const Port &port = spec_.inputs[std::size_t(i)];
+        const nvinfer1::Dims &dims = inputs[i].dims;
+        require_type(std::size_t(i), inputs[i].type);
+        tensors.require(port.takes_rank(dims.nbDims), i, port.layout);
+        for (std::int32_t axis = 0; axis < dims.nbDims; ++axis) tensors.require(dims.d[axis] >= 0, i, port.layout);
+    }
+    return tensors;
+}
+
 Tensors Plugin::upper_bounds(const nvinfer1::DynamicPluginTensorDesc *inputs, std::int32_t count, std::vector<PluginTensorDesc> *bounds) const {
     for (std::int32_t i = 0; i < count; ++i) {
-        require_type(std::size_t(i), inputs[i].desc.type);
         bounds->push_back(inputs[i].desc);
         bounds->back().dims = inputs[i].max;
     }
-    return {bounds->data(), input_names_.data(), count};
+    return checked(bounds->data(), count);
 }
 
 std::int32_t Plugin::configurePlugin(const nvinfer1::DynamicPluginTensorDesc *inputs, std::int32_t input_count,
@@ -143,8 +159,7 @@ std::int32_t Plugin::onShapeChange(const PluginTensorDesc *inputs, std::int32_t 
                                    std::int32_t output_count) noexcept {
     return guarded(spec_.name, kFailed, [&] {
         require_counts(inputs, input_count, outputs, output_count);
-        for (std::int32_t i = 0; i < input_count; ++i) require_type(std::size_t(i), inputs[i].type);
-        operator_->check({inputs, input_names_.data(), input_count}, false);
+        operator_->check(checked(inputs, input_count), false);
         input_count_ = input_count;
         return kDone;
     });
@@ -156,7 +171,7 @@ std::int32_t Plugin::enqueue(const PluginTensorDesc *input_descs, const PluginTe
         if (input_descs == nullptr || output_descs == nullptr || inputs == nullptr || outputs == nullptr)
             throw Refusal("tensors without descriptions or addresses were given");
         if (input_count_ == 0) throw Refusal("enqueue was called before onShapeChange, which says how many inputs there are");
-        const tmoe_status status = operator_->launch({input_descs, input_names_.data(), input_count_}, inputs, outputs, workspace, stream);
+        const tmoe_status status = operator_->launch(checked(input_descs, input_count_), inputs, outputs, workspace, stream);
         if (status != TMOE_OK) throw Refusal(std::string("the kernel was not launched: ") + tmoe_status_text(status));
         return kDone;
     });

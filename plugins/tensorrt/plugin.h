@@ -54,7 +54,9 @@ public:
 private:
     void require_counts(const void *inputs, std::int32_t input_count, const void *outputs, std::int32_t output_count) const;
     void require_type(std::size_t input, nvinfer1::DataType type) const;
-    // The inputs at their upper bounds; the descriptions go to `bounds`.
+    // The inputs, of types and ranks that the operator takes and without unknown sizes.
+    Tensors checked(const nvinfer1::PluginTensorDesc *inputs, std::int32_t count) const;
+    // The same at their upper bounds; the descriptions go to `bounds`.
     Tensors upper_bounds(const nvinfer1::DynamicPluginTensorDesc *inputs, std::int32_t count, std::vector<nvinfer1::PluginTensorDesc> *bounds) const;
 
     const OperatorSpec &spec_;

@@ -38,10 +38,6 @@ public:
 
 private:
     tmoe_moe_shape shape_of(const Tensors &inputs) const {
-        inputs.require_rank(X, 1, nvinfer1::Dims::MAX_DIMS, "[.., hidden]");
-        inputs.require_rank(RouterLogits, 1, nvinfer1::Dims::MAX_DIMS, "[.., experts]");
-        inputs.require_rank(GateUp, 3, 3, "[experts, hidden, 2 x ffn]");
-        inputs.require_rank(Down, 3, 3, "[experts, ffn, hidden]");
         const std::int64_t experts = inputs.size(GateUp, 0), hidden = inputs.size(GateUp, 1), ffn = inputs.size(Down, 1);
         inputs.require(experts >= 1 && experts <= 256, GateUp, "1 to 256 experts");
         inputs.require(hidden > 0 && hidden % 8 == 0 && ffn > 0 && ffn % 8 == 0, GateUp, "[experts, hidden, 2 x ffn], hidden and ffn multiples of 8");
@@ -76,11 +72,11 @@ const OperatorSpec &sparse_moe_spec() {
     static const OperatorSpec spec = {
         "SparseMoe",
         {AttributeSpec::required_int("top_k"), AttributeSpec::optional_word("activation", "silu"), AttributeSpec::optional_int("normalize_top_k", 0)},
-        {{"x", TypeRule::any_float()},
-         {"router_logits", TypeRule::exactly(nvinfer1::DataType::kFLOAT)},
-         {"gate_up", TypeRule::any_float()},
-         {"down", TypeRule::as(GateUp)}},
-        {{"y", TypeRule::as(X)}},
+        {{"x", TypeRule::any_float(), "[.., hidden]", Port::kAnyRank},
+         {"router_logits", TypeRule::exactly(nvinfer1::DataType::kFLOAT), "[.., experts]", Port::kAnyRank},
+         {"gate_up", TypeRule::any_float(), "[experts, hidden, 2 x ffn]", 3},
+         {"down", TypeRule::as(GateUp), "[experts, ffn, hidden]", 3}},
+        {{"y", TypeRule::as(X), "[.., hidden]", Port::kAnyRank}},
         [](const Attributes &attributes) -> std::unique_ptr<Operator> { return std::make_unique<SparseMoe>(attributes); }};
     return spec;
 }

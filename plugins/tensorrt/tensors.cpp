@@ -33,12 +33,6 @@ std::int64_t Tensors::rows(std::int32_t tensor) const {
     return rows;
 }
 
-void Tensors::require_rank(std::int32_t tensor, std::int32_t least, std::int32_t most, const char *expected) const {
-    const nvinfer1::Dims &dims = descs_[tensor].dims;
-    require(dims.nbDims >= least && dims.nbDims <= most && dims.nbDims <= nvinfer1::Dims::MAX_DIMS, tensor, expected);
-    for (std::int32_t axis = 0; axis < dims.nbDims; ++axis) require(dims.d[axis] >= 0, tensor, expected);
-}
-
 void Tensors::refuse(std::int32_t tensor, const std::string &expected) const {
     const nvinfer1::Dims &dims = descs_[tensor].dims;
     std::string found;

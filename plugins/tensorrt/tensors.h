@@ -31,8 +31,6 @@ public:
     void require(bool holds, std::int32_t tensor, const std::string &expected) const {
         if (!holds) refuse(tensor, expected);
     }
-    // Between the ranks, and no size negative.
-    void require_rank(std::int32_t tensor, std::int32_t least, std::int32_t most, const char *expected) const;
 
 private:
     [[noreturn]] void refuse(std::int32_t tensor, const std::string &expected) const;
