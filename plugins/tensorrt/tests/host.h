@@ -77,10 +77,11 @@ private:
     std::vector<std::unique_ptr<Size>> sizes_;
 };
 
+// Where there are more sizes than TensorRT has room for, only their number is told.
 inline nvinfer1::Dims dims_of(const std::vector<std::int64_t> &sizes) {
     nvinfer1::Dims dims{};
     dims.nbDims = std::int32_t(sizes.size());
-    for (std::size_t i = 0; i < sizes.size(); ++i) dims.d[i] = sizes[i];
+    for (std::size_t i = 0; i < sizes.size() && i < nvinfer1::Dims::MAX_DIMS; ++i) dims.d[i] = sizes[i];
     return dims;
 }
 
@@ -94,7 +95,7 @@ struct HostTensor {
     nvinfer1::DynamicPluginTensorDesc bounds() const {
         nvinfer1::DynamicPluginTensorDesc bounds{};
         bounds.desc = desc();
-        for (std::int32_t axis = 0; axis < bounds.desc.dims.nbDims; ++axis) bounds.desc.dims.d[axis] = -1;
+        for (auto &size : bounds.desc.dims.d) size = -1;
         bounds.min = bounds.opt = dims_of(sizes);
         bounds.max = dims_of(most.empty() ? sizes : most);
         return bounds;

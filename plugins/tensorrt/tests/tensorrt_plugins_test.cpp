@@ -216,6 +216,31 @@ TMOE_CASE("the workspace of the largest sizes suffices for all smaller ones") {
     }
 }
 
+TMOE_CASE("so it does where the largest batch alone fills a device") {
+    // Few series have fewer blocks than a device takes: their keys are divided.
+    const std::int32_t heads = 2;
+    const HostTensor q{DataType::kFLOAT, {600, 8, 256}}, cache{DataType::kFLOAT, {600, 2, 592, 128}};
+    const Node attention(run, "FlashAttention", {int_field("num_heads", heads), int_field("kv_num_heads", heads)}, {q, q, q, cache, cache, {DataType::kINT64, {600, 600}}});
+    tmoe_attention_shape shape{};
+    shape.past_capacity = shape.present_capacity = 600;
+    shape.heads = shape.kv_heads = 2;
+    shape.head_dim = 128;
+    shape.rope_theta = 10000.0f;
+    shape.scale = 1.0f;
+    std::size_t largest = 0;
+    for (shape.batch = 1; shape.batch <= 600; ++shape.batch)
+        for (shape.queries = 1; shape.queries <= 8; ++shape.queries) {
+            shape.sequence = shape.queries;
+            shape.past = 600 - shape.sequence;
+            const std::size_t needed = tmoe_flash_attention_workspace(&shape);
+            if (needed > largest) largest = needed;
+        }
+    shape.batch = 600;
+    shape.queries = shape.sequence = 8;
+    run.expect(largest > tmoe_flash_attention_workspace(&shape), "this case shows nothing: the largest problem needs the most");
+    run.expect(attention.workspace() == largest, "%zu bytes, expected %zu", attention.workspace(), largest);
+}
+
 TMOE_CASE("no points launch nothing") {
     const std::int32_t heads = 2, top_k = 1;
     const float epsilon = 0.0f;
