@@ -79,7 +79,14 @@ fn build(compiler: &Path, headers: &Path) -> Result<PathBuf, String> {
     let own = vec![tests.join("emulator"), tests.clone(), kernels.clone(), tensorrt.clone()];
     // TensorRT's own headers use what TensorRT deprecates.
     let options = [
-        "-std=c++17", "-O2", "-UNDEBUG", "-fPIC", "-Wall", "-Wextra", "-Wno-unknown-pragmas", "-Wno-deprecated-declarations",
+        "-std=c++17",
+        "-O2",
+        "-UNDEBUG",
+        "-fPIC",
+        "-Wall",
+        "-Wextra",
+        "-Wno-unknown-pragmas",
+        "-Wno-deprecated-declarations",
     ];
     let mut arguments: Vec<OsString> = options.map(OsString::from).into();
     for folder in &own {
@@ -111,15 +118,23 @@ fn build(compiler: &Path, headers: &Path) -> Result<PathBuf, String> {
 
     let programs = folder.join("programs");
     let stand_in = programs.join("stand_in");
-    fs::create_dir_all(&stand_in).map_err(|error| format!("cannot create {}: {error}", stand_in.display()))?;
+    fs::create_dir_all(&stand_in)
+        .map_err(|error| format!("cannot create {}: {error}", stand_in.display()))?;
     let major = major_version(headers)?;
-    let link = |output: PathBuf, options: &[String], first: &str, with: &[&[PathBuf]], operators: &[&PathBuf]| {
-        let mut link = Command::new(&compiler.program);
-        link.args(options).args(of(first)).args(operators).args(with.concat()).arg("-o").arg(output).arg("-ldl");
-        let output = link.output().map_err(|error| format!("cannot start {link:?}: {error}"))?;
-        let failed = || format!("{link:?} failed:\n{}", String::from_utf8_lossy(&output.stderr));
-        if output.status.success() { Ok(()) } else { Err(failed()) }
-    };
+    let link =
+        |output: PathBuf, options: &[String], first: &str, with: &[&[PathBuf]], operators: &[&PathBuf]| {
+            let mut link = Command::new(&compiler.program);
+            link.args(options)
+                .args(of(first))
+                .args(operators)
+                .args(with.concat())
+                .arg("-o")
+                .arg(output)
+                .arg("-ldl");
+            let output = link.output().map_err(|error| format!("cannot start {link:?}: {error}"))?;
+            let failed = || format!("{link:?} failed:\n{}", String::from_utf8_lossy(&output.stderr));
+            if output.status.success() { Ok(()) } else { Err(failed()) }
+        };
     for (name, _) in PROGRAMS {
         link(programs.join(name), &[], name, &[shared, support], &operators)?;
     }
