@@ -1,6 +1,4 @@
 // AddRmsNorm(x [.., hidden], residual as x, weight [hidden]) -> (y, sum) as x
-#include <cstring>
-
 #include "log.h"
 #include "operator.h"
 
@@ -18,8 +16,8 @@ public:
 
     std::unique_ptr<Operator> clone() const override { return std::make_unique<AddRmsNorm>(*this); }
 
-    void output_shapes(const nvinfer1::DimsExprs *inputs, nvinfer1::DimsExprs *outputs, nvinfer1::IExprBuilder &) const override {
-        outputs[Y] = outputs[Sum] = inputs[X];
+    void output_shapes(const nvinfer1::DimsExprs *const *inputs, nvinfer1::DimsExprs *outputs, nvinfer1::IExprBuilder &) const override {
+        outputs[Y] = outputs[Sum] = *inputs[X];
     }
 
     void check(const Tensors &inputs, bool) const override { shape_of(inputs); }
@@ -33,8 +31,7 @@ public:
 
 private:
     tmoe_rms_norm_shape shape_of(const Tensors &inputs) const {
-        const nvinfer1::Dims &x = inputs[X].dims, &residual = inputs[Residual].dims;
-        inputs.require(x.nbDims == residual.nbDims && std::memcmp(x.d, residual.d, std::size_t(x.nbDims) * sizeof x.d[0]) == 0, Residual, "the shape of x");
+        inputs.require(inputs.same_shape(Residual, X), Residual, "the shape of x");
         const std::int64_t hidden = inputs.last(X);
         inputs.require(hidden >= 1 && hidden <= 8192, X, "[.., hidden] with hidden = 1 to 8192");
         inputs.require(inputs.size(Weight, 0) == hidden, Weight, "[hidden] with hidden = " + std::to_string(hidden));
@@ -55,7 +52,7 @@ private:
 const OperatorSpec &add_rms_norm_spec() {
     static const OperatorSpec spec = {
         "AddRmsNorm",
-        {AttributeSpec::required_number("epsilon")},
+        {AttributeSpec::optional_number("epsilon", 1e-6f)},
         {{"x", TypeRule::any_float(), "[.., hidden]", Port::kAnyRank},
          {"residual", TypeRule::as(X), "[.., hidden]", Port::kAnyRank},
          {"weight", TypeRule::exactly(nvinfer1::DataType::kFLOAT), "[hidden]", 1}},

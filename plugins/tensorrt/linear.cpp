@@ -12,9 +12,9 @@ public:
 
     std::unique_ptr<Operator> clone() const override { return std::make_unique<Linear>(*this); }
 
-    void output_shapes(const nvinfer1::DimsExprs *inputs, nvinfer1::DimsExprs *outputs, nvinfer1::IExprBuilder &) const override {
-        outputs[0] = inputs[X];
-        outputs[0].d[inputs[X].nbDims - 1] = inputs[Weight].d[1];
+    void output_shapes(const nvinfer1::DimsExprs *const *inputs, nvinfer1::DimsExprs *outputs, nvinfer1::IExprBuilder &) const override {
+        outputs[0] = *inputs[X];
+        outputs[0].d[inputs[X]->nbDims - 1] = inputs[Weight]->d[1];
     }
 
     void check(const Tensors &inputs, bool) const override { shape_of(inputs); }
@@ -29,8 +29,8 @@ public:
 
     tmoe_status launch(const Tensors &inputs, const void *const *input, void *const *output, void *workspace, tmoe_stream stream) const override {
         const tmoe_linear_shape shape = shape_of(inputs);
-        const void *const bias = inputs.count() > Bias ? input[Bias] : nullptr;
-        return tmoe_linear(&shape, input[X], input[Weight], static_cast<const float *>(bias), output[0], workspace, tmoe_linear_workspace(&shape), stream);
+        return tmoe_linear(&shape, input[X], input[Weight], static_cast<const float *>(input[Bias]), output[0], workspace, tmoe_linear_workspace(&shape),
+                           stream);
     }
 
 private:
@@ -38,7 +38,7 @@ private:
         const std::int64_t width = inputs.size(Weight, 0), output = inputs.size(Weight, 1);
         inputs.require(width > 0 && width % 8 == 0 && output > 0, Weight, "[in, out], in a multiple of 8");
         inputs.require(inputs.last(X) == width, X, "[.., in] with in = " + std::to_string(width));
-        if (inputs.count() > Bias) inputs.require(inputs.size(Bias, 0) == output, Bias, "[out] with out = " + std::to_string(output));
+        if (inputs.has(Bias)) inputs.require(inputs.size(Bias, 0) == output, Bias, "[out] with out = " + std::to_string(output));
 
         tmoe_linear_shape shape{};
         shape.rows = inputs.rows(X);
@@ -58,7 +58,8 @@ const OperatorSpec &linear_spec() {
         {},
         {{"x", TypeRule::any_float(), "[.., in]", Port::kAnyRank},
          {"weight", TypeRule::any_float(), "[in, out]", 2},
-         {"bias", TypeRule::exactly(nvinfer1::DataType::kFLOAT), "[out]", 1, true}},
+         {"bias", TypeRule::exactly(nvinfer1::DataType::kFLOAT), "[out]", 1, Presence::Optional},
+         {"scale", TypeRule::exactly(nvinfer1::DataType::kFLOAT), "[out]", 1, Presence::Never}},
         {{"y", TypeRule::as(X), "[.., out]", Port::kAnyRank}},
         [](const Attributes &attributes) -> std::unique_ptr<Operator> { return std::make_unique<Linear>(attributes); }};
     return spec;

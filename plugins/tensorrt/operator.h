@@ -25,12 +25,15 @@ struct TypeRule {
     static constexpr TypeRule as(std::int32_t input) { return {As, nvinfer1::DataType::kFLOAT, input}; }
 };
 
+// Whether a node has an input. Of several that are optional, the first ones are given.
+enum class Presence { Required, Optional, Never };
+
 struct Port {
     const char *name;
     TypeRule rule;
     const char *layout;              // in messages
     std::int32_t rank;               // or kAnyRank: 1 or more
-    bool optional = false;           // only the last inputs
+    Presence presence = Presence::Required;
 
     static constexpr std::int32_t kAnyRank = 0;
     bool takes_rank(std::int32_t axes) const {
@@ -48,7 +51,8 @@ struct OperatorSpec {
     std::unique_ptr<Operator> (*make)(const Attributes &attributes);
 };
 
-// A node's attributes, and what is done with its tensors. All that throws, throws a Refusal.
+// A node's attributes, and what is done with its tensors. All that throws, throws a Refusal. Inputs are told by their numbers in the
+// operator; pointers to those that are left out are null.
 class Operator {
 public:
     virtual ~Operator() = default;
@@ -58,7 +62,7 @@ public:
     virtual std::int32_t aliased_input(std::int32_t) const { return -1; }
 
     // Sizes of outputs as expressions of the inputs'. Types and ranks of inputs are checked before this and the following.
-    virtual void output_shapes(const nvinfer1::DimsExprs *inputs, nvinfer1::DimsExprs *outputs, nvinfer1::IExprBuilder &builder) const = 0;
+    virtual void output_shapes(const nvinfer1::DimsExprs *const *inputs, nvinfer1::DimsExprs *outputs, nvinfer1::IExprBuilder &builder) const = 0;
 
     // Throws where sizes do not fit together. `bounds`: they are upper bounds, where a cache and a mask need not.
     virtual void check(const Tensors &inputs, bool bounds) const = 0;

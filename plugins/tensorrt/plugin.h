@@ -13,6 +13,10 @@ namespace tmoe::tensorrt {
 
 constexpr const char *kPluginVersion = "1";
 
+// Changes with every change of what is written into engines, or of what it means: an engine says which one it was built with.
+constexpr std::int32_t kRevision = 1;
+constexpr const char *kRevisionField = "library_revision";
+
 class Plugin final : public nvinfer1::IPluginV3,
                      public nvinfer1::IPluginV3OneCore,
                      public nvinfer1::IPluginV3OneBuildV2,
@@ -52,7 +56,11 @@ public:
     const nvinfer1::PluginFieldCollection *getFieldsToSerialize() noexcept override;
 
 private:
-    void require_counts(const void *inputs, std::int32_t input_count, const void *outputs, std::int32_t output_count) const;
+    // Which inputs are there, by the number of axes of each: -1 where one is left out.
+    template <class RankOf>
+    Places places_of(const void *inputs, std::int32_t count, RankOf rank_of) const;
+    void require_outputs(const void *outputs, std::int32_t count) const;
+    void remember(std::int32_t input_count, const Places &places);
     void require_type(std::size_t input, nvinfer1::DataType type) const;
     // The inputs, of types and ranks that the operator takes and without unknown sizes.
     Tensors checked(const nvinfer1::PluginTensorDesc *inputs, std::int32_t count) const;
@@ -67,7 +75,9 @@ private:
     std::vector<const char *> input_names_;
     std::vector<nvinfer1::PluginField> fields_;
     nvinfer1::PluginFieldCollection collection_{};
-    std::int32_t input_count_ = 0;    // of the node, once TensorRT has told it: enqueue is not told
+    // Of the node, once TensorRT has told them: enqueue and getAliasedInput are not told.
+    std::int32_t input_count_ = 0;
+    Places places_{};
 };
 
 }  // namespace tmoe::tensorrt

@@ -1,23 +1,24 @@
-// SparseMoe(x [.., hidden], router_logits [.., experts], gate_up [experts, hidden, 2 x ffn], down [experts, ffn, hidden]) -> y as x
+// SparseMoe(x [.., hidden], router_logits [.., experts], gate_up [experts, hidden, 2 x ffn], down [experts, ffn, hidden], addend as x) -> y as x
 #include "log.h"
 #include "operator.h"
 
 namespace tmoe::tensorrt {
 namespace {
 
-enum Input { X, RouterLogits, GateUp, Down };
+enum Input { X, RouterLogits, GateUp, Down, GateUpScale, DownScale, Addend };
 
 class SparseMoe final : public Operator {
 public:
     explicit SparseMoe(const Attributes &attributes)
         : top_k_(attributes.integer("top_k", 1, 256)),
           normalize_top_k_(attributes.integer("normalize_top_k", 0, 1)),
+          scoring_(attributes.choice("scoring", {{"softmax", TMOE_SOFTMAX}, {"sigmoid", TMOE_SIGMOID}})),
           activation_(attributes.choice("activation", {{"silu", TMOE_SILU}, {"gelu", TMOE_GELU}, {"gelu_pytorch_tanh", TMOE_GELU_TANH}, {"relu", TMOE_RELU}})) {}
 
     std::unique_ptr<Operator> clone() const override { return std::make_unique<SparseMoe>(*this); }
 
-    void output_shapes(const nvinfer1::DimsExprs *inputs, nvinfer1::DimsExprs *outputs, nvinfer1::IExprBuilder &) const override {
-        outputs[0] = inputs[X];
+    void output_shapes(const nvinfer1::DimsExprs *const *inputs, nvinfer1::DimsExprs *outputs, nvinfer1::IExprBuilder &) const override {
+        outputs[0] = *inputs[X];
     }
 
     void check(const Tensors &inputs, bool) const override { shape_of(inputs); }
@@ -32,8 +33,8 @@ public:
 
     tmoe_status launch(const Tensors &inputs, const void *const *input, void *const *output, void *workspace, tmoe_stream stream) const override {
         const tmoe_moe_shape shape = shape_of(inputs);
-        return tmoe_sparse_moe(&shape, input[X], static_cast<const float *>(input[RouterLogits]), input[GateUp], input[Down], output[0], workspace,
-                               tmoe_sparse_moe_workspace(&shape), stream);
+        return tmoe_sparse_moe(&shape, input[X], static_cast<const float *>(input[RouterLogits]), input[GateUp], input[Down], input[Addend], output[0],
+                               workspace, tmoe_sparse_moe_workspace(&shape), stream);
     }
 
 private:
@@ -48,6 +49,7 @@ private:
         const std::int64_t tokens = inputs.rows(X);
         inputs.require(inputs.last(RouterLogits) == experts && inputs.rows(RouterLogits) == tokens, RouterLogits,
                        "[.., experts] with experts = " + std::to_string(experts) + " and " + std::to_string(tokens) + " rows");
+        if (inputs.has(Addend)) inputs.require(inputs.same_shape(Addend, X), Addend, "the shape of x");
         if (top_k_ > experts) throw Refusal("attribute top_k is " + std::to_string(top_k_) + ", expected at most the number of experts, " + std::to_string(experts));
 
         tmoe_moe_shape shape{};
@@ -57,13 +59,14 @@ private:
         shape.experts = std::int32_t(experts);
         shape.top_k = top_k_;
         shape.normalize_top_k = normalize_top_k_;
+        shape.scoring = scoring_;
         shape.activation = activation_;
         shape.io_type = float_type(inputs[X].type);
         shape.weight_type = float_type(inputs[GateUp].type);
         return shape;
     }
 
-    std::int32_t top_k_, normalize_top_k_, activation_;
+    std::int32_t top_k_, normalize_top_k_, scoring_, activation_;
 };
 
 }  // namespace
@@ -71,11 +74,15 @@ private:
 const OperatorSpec &sparse_moe_spec() {
     static const OperatorSpec spec = {
         "SparseMoe",
-        {AttributeSpec::required_int("top_k"), AttributeSpec::optional_word("activation", "silu"), AttributeSpec::optional_int("normalize_top_k", 0)},
+        {AttributeSpec::required_int("top_k"), AttributeSpec::optional_word("activation", "silu"), AttributeSpec::optional_word("scoring", "softmax"),
+         AttributeSpec::optional_int("normalize_top_k", 0)},
         {{"x", TypeRule::any_float(), "[.., hidden]", Port::kAnyRank},
          {"router_logits", TypeRule::exactly(nvinfer1::DataType::kFLOAT), "[.., experts]", Port::kAnyRank},
          {"gate_up", TypeRule::any_float(), "[experts, hidden, 2 x ffn]", 3},
-         {"down", TypeRule::as(GateUp), "[experts, ffn, hidden]", 3}},
+         {"down", TypeRule::as(GateUp), "[experts, ffn, hidden]", 3},
+         {"gate_up_scale", TypeRule::exactly(nvinfer1::DataType::kFLOAT), "[experts, 2 x ffn]", 2, Presence::Never},
+         {"down_scale", TypeRule::exactly(nvinfer1::DataType::kFLOAT), "[experts, hidden]", 2, Presence::Never},
+         {"addend", TypeRule::as(X), "[.., hidden]", Port::kAnyRank, Presence::Optional}},
         {{"y", TypeRule::as(X), "[.., hidden]", Port::kAnyRank}},
         [](const Attributes &attributes) -> std::unique_ptr<Operator> { return std::make_unique<SparseMoe>(attributes); }};
     return spec;

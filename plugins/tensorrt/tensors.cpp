@@ -1,5 +1,7 @@
 #include "tensors.h"
 
+#include <algorithm>
+
 #include "log.h"
 
 namespace tmoe::tensorrt {
@@ -26,19 +28,24 @@ const char *type_name(DataType type) {
 }
 
 std::int64_t Tensors::rows(std::int32_t tensor) const {
-    const nvinfer1::Dims &dims = descs_[tensor].dims;
+    const nvinfer1::Dims &dims = (*this)[tensor].dims;
     std::int64_t rows = 1;
     for (std::int32_t axis = 0; axis + 1 < dims.nbDims; ++axis)
         require(!__builtin_mul_overflow(rows, dims.d[axis], &rows), tensor, "fewer rows");
     return rows;
 }
 
+bool Tensors::same_shape(std::int32_t tensor, std::int32_t other) const {
+    const nvinfer1::Dims &a = (*this)[tensor].dims, &b = (*this)[other].dims;
+    return a.nbDims == b.nbDims && std::equal(a.d, a.d + a.nbDims, b.d);
+}
+
 void Tensors::refuse(std::int32_t tensor, const std::string &expected) const {
-    const nvinfer1::Dims &dims = descs_[tensor].dims;
+    const nvinfer1::Dims &dims = (*this)[tensor].dims;
     std::string found;
     for (std::int32_t axis = 0; axis < dims.nbDims && axis < nvinfer1::Dims::MAX_DIMS; ++axis)
         found += (axis > 0 ? ", " : "") + std::to_string(dims.d[axis]);
-    throw Refusal(std::string(names_[tensor]) + " is " + type_name(descs_[tensor].type) + " [" + found + "], expected " + expected);
+    throw Refusal(std::string(names_[tensor]) + " is " + type_name((*this)[tensor].type) + " [" + found + "], expected " + expected);
 }
 
 std::int32_t narrow(const Tensors &tensors, std::int32_t tensor, std::int64_t size) {

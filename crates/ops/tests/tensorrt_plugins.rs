@@ -1,5 +1,6 @@
 //! The TensorRT plugins without TensorRT and without a GPU: compiled by the C++ compiler with the emulator of
-//! `plugins/tests/emulator`. They need TensorRT's headers, in the folder that `TMOE_TENSORRT_INCLUDE` names.
+//! `plugins/tests/emulator`. They need TensorRT's headers: those in the folder that `TMOE_TENSORRT_INCLUDE` names, or else those that
+//! the bindings in `crates/tensorrt` are compiled with.
 
 // How objects are compiled and kept is shared with the build of the kernels themselves.
 #[path = "../build/objects.rs"]
@@ -27,10 +28,10 @@ const PROGRAMS: [(&str, &[&str]); 3] = [
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let compiler = compiler();
-    let headers = env::var_os(INCLUDE).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    let headers = headers();
     let missing = match (&compiler, &headers) {
         (None, _) => ": needs a C++ compiler (CXX, c++ or g++)".to_owned(),
-        (_, None) => format!(": needs TensorRT's headers ({INCLUDE})"),
+        (_, Err(error)) => format!(": needs TensorRT's headers ({INCLUDE}); {error}"),
         _ => String::new(),
     };
     let mut trials = Vec::new();
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
         for device in devices {
             let (compiler, headers) = (compiler.clone(), headers.clone());
             let trial = Trial::test(format!("{name} on an emulated sm_{device}{missing}"), move || {
-                run(name, device, &compiler.ok_or("no C++ compiler")?, &headers.ok_or("no headers")?)
+                run(name, device, &compiler.ok_or("no C++ compiler")?, &headers?)
             });
             trials.push(trial.with_ignored_flag(!missing.is_empty()));
         }
@@ -55,6 +56,37 @@ fn compiler() -> Option<PathBuf> {
         version.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         version.status().is_ok_and(|status| status.success())
     })
+}
+
+/// The folder of `NvInferRuntime.h`: the user's, or that of the package which Cargo fetches for `crates/tensorrt`.
+fn headers() -> Result<PathBuf, String> {
+    let folder = match env::var_os(INCLUDE).filter(|folder| !folder.is_empty()) {
+        Some(folder) => PathBuf::from(folder),
+        None => package()?.join("TensorRT-Headers/TRT-Enterprise-10.16"),
+    };
+    match folder.join("NvInferRuntime.h").is_file() {
+        true => Ok(folder),
+        false => Err(format!("{} has no NvInferRuntime.h", folder.display())),
+    }
+}
+
+fn package() -> Result<PathBuf, String> {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tensorrt/headers/tensorrt/Cargo.toml");
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["metadata", "--locked", "--format-version", "1", "--manifest-path"]).arg(manifest);
+    let output =
+        cargo.stdin(Stdio::null()).output().map_err(|error| format!("cannot start {cargo:?}: {error}"))?;
+    if !output.status.success() {
+        let printed = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("`cargo metadata`: {}", printed.lines().last().unwrap_or_default()));
+    }
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&output.stdout).map_err(|error| format!("`cargo metadata`: {error}"))?;
+    let mut packages = metadata["packages"].as_array().into_iter().flatten();
+    let package = packages.find(|package| package["name"] == "trtx-sys");
+    let manifest = package.and_then(|package| package["manifest_path"].as_str()).map(Path::new);
+    let folder = manifest.and_then(Path::parent).map(Path::to_owned);
+    folder.ok_or_else(|| "`cargo metadata` names no package trtx-sys".to_owned())
 }
 
 fn run(name: &str, device: &str, compiler: &Path, headers: &Path) -> Result<(), Failed> {

@@ -90,17 +90,30 @@ struct HostTensor {
     std::vector<std::int64_t> sizes;
     const void *data = nullptr;
     std::vector<std::int64_t> most = {};    // upper bounds, if they are not the sizes
+    bool left_out = false;
 
-    nvinfer1::PluginTensorDesc desc() const { return {dims_of(sizes), type, nvinfer1::TensorFormat::kLINEAR, -1.0f}; }
+    nvinfer1::PluginTensorDesc desc() const {
+        nvinfer1::PluginTensorDesc desc{dims_of(sizes), type, nvinfer1::TensorFormat::kLINEAR, -1.0f};
+        if (left_out) desc.dims.nbDims = -1;
+        return desc;
+    }
     nvinfer1::DynamicPluginTensorDesc bounds() const {
         nvinfer1::DynamicPluginTensorDesc bounds{};
         bounds.desc = desc();
         for (auto &size : bounds.desc.dims.d) size = -1;
         bounds.min = bounds.opt = dims_of(sizes);
         bounds.max = dims_of(most.empty() ? sizes : most);
+        if (left_out) bounds.min.nbDims = bounds.opt.nbDims = bounds.max.nbDims = -1;
         return bounds;
     }
 };
+
+// An input that a node leaves out, where a host lists it all the same.
+inline HostTensor left_out() {
+    HostTensor tensor{DataType::kINT32, {}};
+    tensor.left_out = true;
+    return tensor;
+}
 
 inline DataType data_type(tmoe_type type) { return type == TMOE_FLOAT32 ? DataType::kFLOAT : type == TMOE_FLOAT16 ? DataType::kHALF : DataType::kBF16; }
 
@@ -183,7 +196,7 @@ private:
         for (const HostTensor &input : inputs_) {
             in.push_back(input.type);
             nvinfer1::DimsExprs sizes{};
-            sizes.nbDims = std::int32_t(input.sizes.size());
+            sizes.nbDims = input.left_out ? -1 : std::int32_t(input.sizes.size());
             for (std::size_t axis = 0; axis < input.sizes.size(); ++axis) sizes.d[axis] = builder.make(false, input.sizes[axis]);
             in_sizes.push_back(sizes);
         }
