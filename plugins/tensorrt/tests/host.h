@@ -164,7 +164,9 @@ public:
                    "%s: the plugin is %s, version %s, namespace %s", name, core(plugin)->getPluginName(), core(plugin)->getPluginVersion(),
                    core(plugin)->getPluginNamespace());
         if (!infer(*build(plugin)) || !configure(*build(plugin))) return;
-        for (std::size_t i = 0; i < outputs_.size(); ++i) aliases_.push_back(build(plugin)->getAliasedInput(std::int32_t(i)));
+        // A clone knows what its original was told.
+        const PluginPointer copy(plugin->clone());
+        for (std::size_t i = 0; i < outputs_.size(); ++i) aliases_.push_back(build(copy)->getAliasedInput(std::int32_t(i)));
         deserialize(name, name_space, *runtime(plugin), build(plugin)->getMetadataString());
     }
 
