@@ -15,6 +15,7 @@ use std::sync::OnceLock;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use objects::Compiler;
+use tmoe_ops::schema::{self, AttributeDefault, AttributeSpec};
 
 const INCLUDE: &str = "TMOE_TENSORRT_INCLUDE";
 
@@ -44,6 +45,13 @@ fn main() -> ExitCode {
             trials.push(trial.with_ignored_flag(!missing.is_empty()));
         }
     }
+    let title = format!("the plugins have the attributes of the operators{missing}");
+    let trial = Trial::test(title, move || {
+        compare_attributes(
+            &built(&compiler.ok_or("no C++ compiler")?, &headers?)?.join("tensorrt_loading_test"),
+        )
+    });
+    trials.push(trial.with_ignored_flag(!missing.is_empty()));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -90,9 +98,7 @@ fn package() -> Result<PathBuf, String> {
 }
 
 fn run(name: &str, device: &str, compiler: &Path, headers: &Path) -> Result<(), Failed> {
-    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let programs = BUILT.get_or_init(|| build(compiler, headers)).as_ref()?;
-    let mut program = Command::new(programs.join(name));
+    let mut program = Command::new(built(compiler, headers)?.join(name));
     program.args(["--device", device]).stdin(Stdio::null());
     let output = program.output().map_err(|error| format!("cannot start {program:?}: {error}"))?;
     if output.status.success() {
@@ -102,6 +108,48 @@ fn run(name: &str, device: &str, compiler: &Path, headers: &Path) -> Result<(), 
     let failures: Vec<&str> = printed.lines().filter(|line| !line.starts_with("ok ")).collect();
     let error = String::from_utf8_lossy(&output.stderr);
     Err(format!("{program:?} ended with {}\n{}\n{error}", output.status, failures.join("\n")).into())
+}
+
+/// The names and kinds of attributes that the library's creators tell TensorRT, against those of the schemas.
+fn compare_attributes(host: &Path) -> Result<(), Failed> {
+    // The steps of a host that has TensorRT and opens the library; it ends with a line for each creator.
+    let mut program = Command::new(host);
+    program.env("TMOE_HOST_STEPS", "np").stdin(Stdio::null());
+    let output = program.output().map_err(|error| format!("cannot start {program:?}: {error}"))?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    for operator in schema::ALL {
+        let mut expected: Vec<String> = operator.attributes.iter().map(attribute_text).collect();
+        if operator.name == schema::FLASH_ATTENTION.name {
+            expected.push("preallocated_cache:integer".to_owned());
+        }
+        expected.sort();
+        for namespace in ["", schema::DOMAIN] {
+            let name = format!("creator {} {namespace}::{} with", schema::VERSION, operator.name);
+            let line = printed.lines().find_map(|line| line.strip_prefix(name.as_str()));
+            let line = line.ok_or_else(|| format!("no `{name}` in\n{printed}"))?;
+            let mut found: Vec<&str> = line.split_whitespace().collect();
+            found.sort_unstable();
+            if found != expected {
+                return Err(format!("{name} {found:?}, expected {expected:?}").into());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn attribute_text(attribute: &AttributeSpec) -> String {
+    let kind = match attribute.default {
+        AttributeDefault::RequiredInt | AttributeDefault::Int(_) => "integer",
+        AttributeDefault::Float(_) => "number",
+        AttributeDefault::Text(_) => "word",
+    };
+    format!("{}:{kind}", attribute.name)
+}
+
+/// The folder of the programs, built once.
+fn built(compiler: &Path, headers: &Path) -> Result<&'static PathBuf, String> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    BUILT.get_or_init(|| build(compiler, headers)).as_ref().map_err(Clone::clone)
 }
 
 /// Compiles and links the tests, the library and the stand-in for TensorRT; gives their folder.

@@ -56,7 +56,14 @@ void host(const char *steps) {
         for (std::int32_t i = 0; i < count; ++i) {
             auto &creator = static_cast<nvinfer1::IPluginCreatorV3One &>(*list[i]);
             // It is still in memory, and answers.
-            std::printf("creator %s %s::%s %d fields\n", creator.getPluginVersion(), creator.getPluginNamespace(), creator.getPluginName(), int(creator.getFieldNames()->nbFields));
+            std::printf("creator %s %s::%s with", creator.getPluginVersion(), creator.getPluginNamespace(), creator.getPluginName());
+            const nvinfer1::PluginFieldCollection &fields = *creator.getFieldNames();
+            for (std::int32_t field = 0; field < fields.nbFields; ++field) {
+                const nvinfer1::PluginFieldType type = fields.fields[field].type;
+                const char *const kind = type == nvinfer1::PluginFieldType::kINT32 ? "integer" : type == nvinfer1::PluginFieldType::kFLOAT32 ? "number" : "word";
+                std::printf(" %s:%s", fields.fields[field].name, kind);
+            }
+            std::printf("\n");
         }
     }
     std::printf("alive\n");
