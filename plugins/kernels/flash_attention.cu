@@ -32,6 +32,13 @@ bool is_type(std::int32_t type) { return type == TMOE_FLOAT32 || type == TMOE_FL
 
 bool is_aligned(const void *pointer) { return reinterpret_cast<std::uintptr_t>(pointer) % 16 == 0; }
 
+// Whether the rows of q, k or v begin where the kernels' vectors may: heads that are no multiple of 16 are read one by one.
+bool are_rows_aligned(const tmoe_attention_shape &shape, const void *rows, std::int64_t stride) {
+    const std::int64_t size = shape.io_type == TMOE_FLOAT32 ? 4 : 2;
+    if (shape.head_dim % 16 != 0) return reinterpret_cast<std::uintptr_t>(rows) % std::uintptr_t(size) == 0;
+    return is_aligned(rows) && stride * size % 16 == 0;
+}
+
 // 0, or why there is no such attention.
 tmoe_status check_shape(const tmoe_attention_shape &shape) {
     const bool sizes = shape.batch >= 0 && shape.queries >= 0 && shape.queries <= shape.sequence && shape.past >= 0 &&
@@ -44,6 +51,8 @@ tmoe_status check_shape(const tmoe_attention_shape &shape) {
     }
     if (shape.head_dim > kMaxHeadDim || shape.past > kMaxPoints || shape.sequence > kMaxPoints - shape.past) return TMOE_UNSUPPORTED;
     if (shape.present_capacity < shape.past + shape.sequence) return TMOE_INVALID_ARGUMENT;
+    const std::int64_t width = std::int64_t(shape.heads) * shape.head_dim, kv_width = std::int64_t(shape.kv_heads) * shape.head_dim;
+    if (shape.q_stride < width || shape.k_stride < kv_width || shape.v_stride < kv_width) return TMOE_INVALID_ARGUMENT;
     const std::int64_t rows = shape.queries * (shape.heads / shape.kv_heads);
     if (rows > INT32_MAX / 2 || shape.batch > INT32_MAX / shape.kv_heads) return TMOE_UNSUPPORTED;
     return TMOE_OK;
@@ -100,7 +109,8 @@ extern "C" tmoe_status tmoe_flash_attention(const tmoe_attention_shape *shape, c
     const bool copied = in_place || (past_key != nullptr && past_value != nullptr && past_key != present_key &&
                                      past_value != present_value && shape->past_capacity >= shape->past &&
                                      is_aligned(past_key) && is_aligned(past_value));
-    const bool aligned = is_aligned(q) && is_aligned(k) && is_aligned(v) && is_aligned(y) && is_aligned(present_key) &&
+    const bool aligned = are_rows_aligned(*shape, q, shape->q_stride) && are_rows_aligned(*shape, k, shape->k_stride) &&
+                         are_rows_aligned(*shape, v, shape->v_stride) && is_aligned(y) && is_aligned(present_key) &&
                          is_aligned(present_value) && is_aligned(workspace);
     if (!complete || !copied || !aligned) return TMOE_INVALID_ARGUMENT;
     if (workspace_bytes < plan.bytes) return TMOE_WORKSPACE_TOO_SMALL;

@@ -46,9 +46,10 @@ __device__ __forceinline__ Chunk look_at_mask(const std::int64_t *mask, int firs
 
 // `Pairs` neighbouring pairs of one new key rotated, and the same elements of its value.
 template <class Io, class Cache, int Pairs>
-__device__ __forceinline__ void append_pairs(const AppendTask &task, std::int64_t from, std::int64_t to, int pair, int position) {
+__device__ __forceinline__ void append_pairs(const AppendTask &task, std::int64_t k_from, std::int64_t v_from, std::int64_t to, int pair,
+                                             int position) {
     const int half = task.shape.head_dim / 2;
-    const Io *k = static_cast<const Io *>(task.k) + from + pair, *v = static_cast<const Io *>(task.v) + from + pair;
+    const Io *k = static_cast<const Io *>(task.k) + k_from + pair, *v = static_cast<const Io *>(task.v) + v_from + pair;
     Cache *key = static_cast<Cache *>(task.present_key) + to + pair, *value = static_cast<Cache *>(task.present_value) + to + pair;
 
     // Vectors of at most 16 bytes of either type.
@@ -142,9 +143,10 @@ __global__ void __launch_bounds__(kThreads) append_kernel(const AppendTask task)
     for (int item = slice * kThreads + int(threadIdx.x); item < items; item += task.slices * kThreads) {
         const int group = item % groups, head = item / groups % shape.kv_heads;
         const int place = old_points + item / groups / shape.kv_heads, point = first + place;
-        const std::int64_t from = ((std::int64_t(series) * shape.sequence + point - past) * shape.kv_heads + head) * shape.head_dim;
+        const std::int64_t row = std::int64_t(series) * shape.sequence + point - past, column = std::int64_t(head) * shape.head_dim;
         const std::int64_t to = ((std::int64_t(series) * shape.kv_heads + head) * shape.present_capacity + point) * shape.head_dim;
-        append_pairs<Io, Cache, Pairs>(task, from, to, group * Pairs, max(chunk.count(place) - 1, 0));
+        append_pairs<Io, Cache, Pairs>(task, row * shape.k_stride + column, row * shape.v_stride + column, to, group * Pairs,
+                                       max(chunk.count(place) - 1, 0));
     }
 }
 

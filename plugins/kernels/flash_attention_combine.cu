@@ -30,7 +30,7 @@ __global__ void __launch_bounds__(kThreads) combine_kernel(const AttendTask task
 
     const std::int64_t head = row / task.rows;
     const int series = int(head / task.shape.kv_heads), key_head = int(head % task.shape.kv_heads);
-    const std::int64_t to = offset_of_row(task, series, key_head, int(row % task.rows));
+    const std::int64_t to = offset_in_y(task, series, key_head, int(row % task.rows));
     for (int first = 0; first < head_dim; first += 2 * kWarpSize) {
         const int column = first + 2 * lane_id();
         float total[2] = {};

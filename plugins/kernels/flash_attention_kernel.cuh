@@ -138,7 +138,7 @@ __device__ __forceinline__ void store_outputs(const AttendTask &task, const Outp
         if (row >= task.rows) continue;
         if (task.parts == 1) {
             const float factor = sum == 0.0f ? 0.0f : __fdividef(1.0f, sum);
-            const std::int64_t to = offset_of_row(task, series, head % task.shape.kv_heads, row);
+            const std::int64_t to = offset_in_y(task, series, head % task.shape.kv_heads, row);
 #pragma unroll
             for (int j = 0; j < P::kColumnsPerThread; j += 2) {
                 const int column = P::column(j);

@@ -56,10 +56,18 @@ __device__ __forceinline__ int count_of_row(const AttendTask &task, int series, 
     return task.count[std::int64_t(series) * task.shape.queries + row / task.group];
 }
 
-// Where a row lies in q and y.
-__device__ __forceinline__ std::int64_t offset_of_row(const AttendTask &task, int series, int key_head, int row) {
+// Where a row lies in q or y, whose points are `stride` elements apart.
+__device__ __forceinline__ std::int64_t offset_of_row(const AttendTask &task, std::int64_t stride, int series, int key_head, int row) {
     const std::int64_t query = std::int64_t(series) * task.shape.queries + row / task.group;
-    return (query * task.shape.heads + std::int64_t(key_head) * task.group + row % task.group) * task.shape.head_dim;
+    return query * stride + (std::int64_t(key_head) * task.group + row % task.group) * task.shape.head_dim;
+}
+
+__device__ __forceinline__ std::int64_t offset_in_q(const AttendTask &task, int series, int key_head, int row) {
+    return offset_of_row(task, task.shape.q_stride, series, key_head, row);
+}
+
+__device__ __forceinline__ std::int64_t offset_in_y(const AttendTask &task, int series, int key_head, int row) {
+    return offset_of_row(task, std::int64_t(task.shape.heads) * task.shape.head_dim, series, key_head, row);
 }
 
 // Queries of the block's rows to shared memory [kRows][kStride]: rotated, multiplied by `factor`, zeros in rows and columns that do not
@@ -80,7 +88,7 @@ __device__ __forceinline__ void load_pairs_of_queries(const AttendTask &task, in
             continue;
         }
         if (row < task.rows) {
-            const std::int64_t from = offset_of_row(task, series, key_head, row) + pair;
+            const std::int64_t from = offset_in_q(task, series, key_head, row) + pair;
             load_typed(task.q, task.shape.io_type, from, first);
             load_typed(task.q, task.shape.io_type, from + half, second);
             const float position = float(max(count_of_row(task, series, row) - 1, 0));

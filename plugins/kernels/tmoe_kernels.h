@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Changes with every change of a signature or a structure below. */
-#define TMOE_KERNELS_ABI 2
+#define TMOE_KERNELS_ABI 3
 int32_t tmoe_kernels_abi(void);
 
 /* 0: launched. Positive: a cudaError_t. Negative: a tmoe_error. */
@@ -130,6 +130,9 @@ typedef struct tmoe_attention_shape {
     int64_t past;               /* points in the cache */
     int64_t past_capacity;      /* rows of the past's buffers per head, at least past */
     int64_t present_capacity;   /* rows of the present's buffers per head, at least past + sequence */
+    int64_t q_stride;           /* elements from one point's row of q to the next one's, at least heads x head_dim */
+    int64_t k_stride;           /* the same of k and v, at least kv_heads x head_dim: rows may be parts of longer ones */
+    int64_t v_stride;
     int32_t heads;              /* a multiple of kv_heads */
     int32_t kv_heads;
     int32_t head_dim;           /* even, 2 to 128 */
@@ -146,6 +149,8 @@ typedef struct tmoe_attention_shape {
  *
  *   q               io_type [batch, queries, heads x head_dim], not rotated
  *   k, v            io_type [batch, sequence, kv_heads x head_dim], not rotated
+ *                   q, k and v begin anywhere, and have any stride, where head_dim is no multiple of 16; else both are multiples
+ *                   of 16 bytes
  *   past_key/value  cache_type [batch, kv_heads, past_capacity, head_dim], keys rotated; null or the same pointers as the
  *                   present's: the past already lies there, and the new points are appended in place
  *   attention_mask  int64 [batch, past + sequence], at most 2^22 points, positive at real points; position = running count of real points - 1

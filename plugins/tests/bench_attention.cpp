@@ -45,6 +45,7 @@ void bench_attention(const Clock &clock, double bandwidth, int heads, int head_d
     shape.past_capacity = shape.present_capacity = total;
     shape.heads = shape.kv_heads = heads;
     shape.head_dim = head_dim;
+    shape.q_stride = shape.k_stride = shape.v_stride = std::int64_t(heads) * head_dim;
     shape.io_type = io;
     shape.cache_type = shape.compute_type = compute;
     shape.rotary_rounding = TMOE_FLOAT32;

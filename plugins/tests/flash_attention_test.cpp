@@ -13,10 +13,14 @@
 namespace tmoe::test {
 namespace {
 
+// Where q, k and v lie: apart, or as parts of one tensor's rows.
+enum class Packing { None, KeyValue, All };
+
 struct Attention {
     tmoe_attention_shape shape;
     Masking masking;
     bool in_place;
+    Packing packing = Packing::None;
 };
 
 tmoe_attention_shape usual_shape() {
@@ -30,8 +34,12 @@ tmoe_attention_shape usual_shape() {
     return shape;
 }
 
-// Capacities and scale follow from the rest.
-tmoe_attention_shape finished(tmoe_attention_shape shape, std::int64_t spare = 0) {
+// Capacities, scale and strides follow from the rest.
+tmoe_attention_shape finished(tmoe_attention_shape shape, std::int64_t spare = 0, Packing packing = Packing::None) {
+    const std::int64_t width = std::int64_t(shape.heads) * shape.head_dim, kv_width = std::int64_t(shape.kv_heads) * shape.head_dim;
+    const std::int64_t all = width + 2 * kv_width;
+    shape.q_stride = packing == Packing::All ? all : width;
+    shape.k_stride = shape.v_stride = packing == Packing::All ? all : packing == Packing::KeyValue ? 2 * kv_width : kv_width;
     shape.past_capacity = shape.past + spare;
     shape.present_capacity = shape.past + shape.sequence + spare;
     if (shape.scale == 0.0f) shape.scale = 1.0f / std::sqrt(float(shape.head_dim));
@@ -40,11 +48,13 @@ tmoe_attention_shape finished(tmoe_attention_shape shape, std::int64_t spare = 0
 
 std::string describe(const Attention &attention) {
     const tmoe_attention_shape &s = attention.shape;
+    const char *packings[] = {"", ", keys and values packed", ", all packed"};
     char text[256];
-    std::snprintf(text, sizeof text, "%lld x %lld of %lld on %lld, %d/%d heads of %d, %s/%s/%s%s, %s, %s", (long long)s.batch,
+    std::snprintf(text, sizeof text, "%lld x %lld of %lld on %lld, %d/%d heads of %d, %s/%s/%s%s, %s, %s%s", (long long)s.batch,
                   (long long)s.queries, (long long)s.sequence, (long long)s.past, s.heads, s.kv_heads, s.head_dim,
                   type_name(tmoe_type(s.io_type)), type_name(tmoe_type(s.cache_type)), type_name(tmoe_type(s.compute_type)),
-                  s.options & TMOE_ALLOW_TF32 ? " (tf32)" : "", masking_name(attention.masking), attention.in_place ? "in place" : "copied");
+                  s.options & TMOE_ALLOW_TF32 ? " (tf32)" : "", masking_name(attention.masking), attention.in_place ? "in place" : "copied",
+                  packings[int(attention.packing)]);
     return text;
 }
 
@@ -79,15 +89,42 @@ std::vector<float> with_capacity(const std::vector<float> &values, std::int64_t 
     return result;
 }
 
+// Rows of several tensors side by side: [rows, widths[0] + widths[1] ..].
+std::vector<float> side_by_side(std::vector<const std::vector<float> *> parts, std::vector<std::int64_t> widths) {
+    std::vector<float> result;
+    const std::size_t rows = parts[0]->size() / std::size_t(widths[0]);
+    for (std::size_t row = 0; row < rows; ++row) {
+        for (std::size_t part = 0; part < parts.size(); ++part) {
+            const auto from = parts[part]->begin() + std::ptrdiff_t(row) * widths[part];
+            result.insert(result.end(), from, from + widths[part]);
+        }
+    }
+    return result;
+}
+
+// Elements from the beginning of a tensor, `size` bytes each.
+const void *behind(const TypedBuffer &tensor, std::int64_t elements, std::size_t size) {
+    return static_cast<const unsigned char *>(tensor.data()) + std::size_t(elements) * size;
+}
+
 struct Answer {
     std::vector<float> y, present_key, present_value;
 };
 
-Answer call(Run &run, const AttentionProblem &problem, bool in_place) {
+Answer call(Run &run, const AttentionProblem &problem, bool in_place, Packing packing = Packing::None) {
     const tmoe_attention_shape &shape = problem.shape;
     const std::int64_t heads = shape.batch * shape.kv_heads;
     const auto io = tmoe_type(shape.io_type), cache = tmoe_type(shape.cache_type);
-    const TypedBuffer q(io, problem.q), k(io, problem.k), v(io, problem.v), y(io, problem.q.size());
+    const std::int64_t width = std::int64_t(shape.heads) * shape.head_dim, kv_width = std::int64_t(shape.kv_heads) * shape.head_dim;
+    const std::vector<float> packed = packing == Packing::All ? side_by_side({&problem.q, &problem.k, &problem.v}, {width, kv_width, kv_width})
+                                                              : side_by_side({&problem.k, &problem.v}, {kv_width, kv_width});
+    const bool all = packing == Packing::All, apart = packing == Packing::None;
+    const TypedBuffer q_tensor(io, all ? packed : problem.q), k_tensor(io, apart ? problem.k : packed), v_tensor(io, problem.v);
+    const TypedBuffer y(io, problem.q.size());
+    const std::size_t size = io == TMOE_FLOAT32 ? 4 : 2;
+    const void *const q = q_tensor.data();
+    const void *const k = all ? behind(q_tensor, width, size) : k_tensor.data();
+    const void *const v = all ? behind(q_tensor, width + kv_width, size) : apart ? v_tensor.data() : behind(k_tensor, kv_width, size);
     const DeviceBuffer<std::int64_t> mask(problem.mask);
     const auto present = [&](const std::vector<float> &past) {
         const std::vector<float> nothing;
@@ -101,7 +138,7 @@ Answer call(Run &run, const AttentionProblem &problem, bool in_place) {
     const bool null = in_place && run.random.below(2) == 0;
     const void *from_key = null ? nullptr : in_place ? present_key.data() : past_key.data();
     const void *from_value = null ? nullptr : in_place ? present_value.data() : past_value.data();
-    run.expect_ok("status", tmoe_flash_attention(&shape, q.data(), k.data(), v.data(), from_key, from_value, mask.data(), y.data(),
+    run.expect_ok("status", tmoe_flash_attention(&shape, q, k, v, from_key, from_value, mask.data(), y.data(),
                                                  present_key.data(), present_value.data(), workspace.data(), workspace.bytes(), nullptr));
     return {y.download(), present_key.download(), present_value.download()};
 }
@@ -110,7 +147,7 @@ void check(Run &run, const Attention &attention) {
     const AttentionProblem problem = make_attention_problem(attention.shape, attention.masking, run.random);
     const tmoe_attention_shape &shape = problem.shape;
     const AttentionSolution expected = solve(problem);
-    const Answer answer = call(run, problem, attention.in_place);
+    const Answer answer = call(run, problem, attention.in_place, attention.packing);
 
     run.expect_close("y", answer.y, expected.y, {tolerance_of(shape)});
 
@@ -188,6 +225,27 @@ TMOE_CASES(cases) {
         if (random.below(2)) shape.options = TMOE_ALLOW_TF32;
         const Masking masking = Masking(random.below(5));
         add(cases, {finished(shape, random.below(20)), masking, random.below(2) == 0});
+    }
+}
+
+// q, k and v as parts of the rows of a projection.
+TMOE_CASES(cases) {
+    Random random(4);
+    const int head_dims[] = {32, 64, 128, 16, 20, 2, 6};
+    for (int i = 0; i < 40; ++i) {
+        const Packing packing = i % 2 == 0 ? Packing::All : Packing::KeyValue;
+        tmoe_attention_shape shape = usual_shape();
+        shape.batch = 1 + random.below(3);
+        shape.kv_heads = int(1 + random.below(3));
+        shape.heads = shape.kv_heads * int(1 + random.below(2));
+        shape.head_dim = head_dims[random.below(7)];
+        shape.past = random.below(2) ? random.below(100) : 0;
+        shape.sequence = 1 + random.below(random.below(2) ? 80 : 4);
+        shape.queries = packing == Packing::All ? shape.sequence : 1;
+        shape.compute_type = int(random.below(3));
+        shape.io_type = int(random.below(3));
+        shape.cache_type = int(random.below(3));
+        add(cases, {finished(shape, random.below(5), packing), Masking(random.below(5)), random.below(2) == 0, packing});
     }
 }
 
@@ -312,6 +370,9 @@ TMOE_CASE("wrong arguments are refused") {
     run.expect_status("heads", changed([](auto &s) { s.heads = 3; }), TMOE_INVALID_ARGUMENT);
     run.expect_status("queries", changed([](auto &s) { s.queries = 2; }), TMOE_INVALID_ARGUMENT);
     run.expect_status("present_capacity", changed([](auto &s) { s.present_capacity = 0; }), TMOE_INVALID_ARGUMENT);
+    run.expect_status("q_stride", changed([](auto &s) { s.q_stride = 63; }), TMOE_INVALID_ARGUMENT);
+    run.expect_status("k_stride", changed([](auto &s) { s.k_stride = 63; }), TMOE_INVALID_ARGUMENT);
+    run.expect_status("v_stride not aligned", changed([](auto &s) { s.v_stride = 65; }), TMOE_INVALID_ARGUMENT);
     run.expect_status("type", changed([](auto &s) { s.io_type = 3; }), TMOE_INVALID_ARGUMENT);
     run.expect_status("points", changed([](auto &s) { s.past = s.present_capacity = std::int64_t(1) << 40; }), TMOE_UNSUPPORTED);
     run.expect_status("bfloat16", changed([](auto &s) { s.compute_type = TMOE_BFLOAT16; }), run.capability >= 80 ? TMOE_OK : TMOE_UNSUPPORTED);

@@ -37,6 +37,7 @@ pub(crate) fn with_engine(package: &Package, graph: OpSet) -> Result<Package, St
         flavour: if has_tensorrt { Flavour::TensorRt } else { Flavour::TensorRtRtx },
         architectures: vec![major * 10 + minor],
         op_set: graph,
+        precision: None,
         shapes: EngineShapes::of(package.manifest()),
         workspace_bytes: None,
         library: None,

@@ -1,6 +1,9 @@
 //! The operators of the domain `tmoe` in ONNX Runtime, one node at a time: what bad nodes and bad inputs get, and what is
 //! defined at the edges.
 
+#[path = "operators/packed_attention.rs"]
+mod packed_attention;
+
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -9,6 +12,8 @@ use tmoe_onnx::{
     AnyValue, Attribute, DataType, Dim, F32, GraphBuilder, I64, Model, ModelMetadata, Shape, shape,
 };
 use tmoe_runner::{NamedTensors, Provider, ProviderOptions, RawModel, Tensor};
+
+use self::packed_attention::Form;
 
 fn main() -> ExitCode {
     let is_ready = Provider::Cpu.availability().is_ready();
@@ -29,6 +34,15 @@ fn main() -> ExitCode {
         trial("a residual sum and its norm are what float64 says", sum_and_norm),
         trial("a query that sees no real point gives zeros", unseen_queries_are_zero),
         trial("a preallocated cache keeps its shape and grows in its rows", preallocated_cache),
+        trial("attention on queries, keys and values apart is what float64 says", || {
+            packed_attention::is_attention(Form::Apart)
+        }),
+        trial("attention on keys and values side by side is what float64 says", || {
+            packed_attention::is_attention(Form::KeyValue)
+        }),
+        trial("attention on queries, keys and values side by side is what float64 says", || {
+            packed_attention::is_attention(Form::All)
+        }),
     ]);
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
@@ -120,6 +134,21 @@ const REFUSED: &[Refused] = &[
         name: "query heads that are no multiple of key heads",
         build: |g| attention(g, 12, 8, &[("num_heads", 3.into()), ("kv_num_heads", 2.into())]),
         says: &["FlashAttention", "kv_num_heads", "divisor of num_heads, 3"],
+    },
+    Refused {
+        name: "queries alone, where queries, keys and values belong side by side",
+        build: |g| packed_attention::node(g, [Some(16), None, None], [4, 2, 4]),
+        says: &["FlashAttention", "`q`", "16]", "8 x 4", "`k` and `v` are left out"],
+    },
+    Refused {
+        name: "keys alone, where keys and values belong side by side",
+        build: |g| packed_attention::node(g, [Some(16), Some(8), None], [4, 2, 4]),
+        says: &["FlashAttention", "`k`", "8]", "4 x 4"],
+    },
+    Refused {
+        name: "values without keys",
+        build: |g| packed_attention::node(g, [Some(16), None, Some(8)], [4, 2, 4]),
+        says: &["FlashAttention", "`k`", "missing"],
     },
 ];
 

@@ -31,7 +31,9 @@ mod selftest;
 mod weights;
 
 #[cfg(feature = "tensorrt")]
-pub use engine::{BuiltEngine, EngineBuildError, EngineOptions, EngineShapes, build_engines};
+pub use engine::{
+    BuiltEngine, EngineBuildError, EngineOptions, EngineShapes, Products, build_engines, narrow,
+};
 pub use error::ExportError;
 pub use export::{ExportOptions, Exported, export};
 pub use progress::{Observer, Silent, Stage};

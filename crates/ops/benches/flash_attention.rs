@@ -11,7 +11,7 @@ use self::support::{Pair, noise, plain};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tmoe_ops::cpu::{
     AttentionInputs, AttentionOutputs, AttentionSizes, FlashAttention, FlashAttentionShape, Parallel,
-    RotaryRounding, Sequential, peak_gflops,
+    RotaryRounding, Sequential, Strided, peak_gflops,
 };
 
 #[derive(Clone, Copy)]
@@ -97,7 +97,14 @@ fn flash_attention(c: &mut Criterion) {
             group.throughput(Throughput::Elements(case.operations()));
             group.bench_function(BenchmarkId::from_parameter(case.name), |b| {
                 b.iter(|| {
-                    let inputs = AttentionInputs { sizes, q: &q, k: &k, v: &v, past: None, mask: &mask };
+                    let inputs = AttentionInputs {
+                        sizes,
+                        q: Strided::new(&q, heads * head_dim),
+                        k: Strided::new(&k, kv_heads * head_dim),
+                        v: Strided::new(&v, kv_heads * head_dim),
+                        past: None,
+                        mask: &mask,
+                    };
                     let outputs = AttentionOutputs {
                         y: &mut y,
                         present_key: &mut present_key,

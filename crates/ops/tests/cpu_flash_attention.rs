@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use proptest::prelude::*;
 use tmoe_ops::cpu::{
     AttentionInputs, AttentionOutputs, AttentionSizes, FlashAttention, FlashAttentionShape, Parallel,
-    RotaryRounding, ScopedThreads, Sequential,
+    RotaryRounding, ScopedThreads, Sequential, Strided,
 };
 
 use self::reference::{Case, Masking, Numbers, assert_close};
@@ -37,9 +37,27 @@ struct Way {
     /// Rows that buffers have beyond what is needed.
     spare: usize,
     threads: usize,
+    packing: Packing,
 }
 
-const PLAIN: Way = Way { in_place: false, spare: 0, threads: 1 };
+const PLAIN: Way = Way { in_place: false, spare: 0, threads: 1, packing: Packing::Apart };
+
+/// Where queries, keys and values lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Packing {
+    /// Each in a tensor of its own.
+    Apart,
+    /// Keys and values side by side.
+    KeyValue,
+    /// All three side by side, where there are as many queries as keys.
+    All,
+}
+
+/// Rows of tensors side by side.
+fn side_by_side(rows: usize, parts: &[(&[f32], usize)]) -> Vec<f32> {
+    let row = |row: usize| parts.iter().flat_map(move |&(part, width)| &part[row * width..][..width]);
+    (0..rows).flat_map(row).copied().collect()
+}
 
 /// `[heads, rows, head_dim]` in buffers of `capacity` rows, the rest garbage.
 fn with_capacity(x: &[f32], heads: usize, rows: usize, capacity: usize, head_dim: usize) -> Vec<f32> {
@@ -91,12 +109,31 @@ fn run(case: &Case, way: Way) -> Found {
     let threads = ScopedThreads(NonZeroUsize::new(way.threads).expect("not zero"));
     let parallel: &dyn Parallel = if way.threads == 1 { &Sequential } else { &threads };
     let mut y = vec![f32::NAN; case.q.len()];
+    let (points, row, kv_row) = (case.batch * case.sequence, case.heads * d, case.kv_heads * d);
+    let strided = |values, stride| Strided::new(values, stride);
+    let keys_values = [(&case.k[..], kv_row), (&case.v[..], kv_row)];
+    let packed = match way.packing {
+        Packing::All if case.queries == case.sequence => {
+            let [keys, values] = keys_values;
+            side_by_side(points, &[(&case.q, row), keys, values])
+        }
+        _ => side_by_side(points, &keys_values),
+    };
+    // Without points there is nothing behind the first columns.
+    let from = |column: usize| packed.get(column..).unwrap_or_default();
+    let [q, k, v] = match way.packing {
+        Packing::All if case.queries == case.sequence => {
+            [0, row, row + kv_row].map(|column| strided(from(column), row + 2 * kv_row))
+        }
+        Packing::Apart => [strided(&case.q, row), strided(&case.k, kv_row), strided(&case.v, kv_row)],
+        _ => [strided(&case.q, row), strided(from(0), 2 * kv_row), strided(from(kv_row), 2 * kv_row)],
+    };
     attention.run(
         AttentionInputs {
             sizes,
-            q: &case.q,
-            k: &case.k,
-            v: &case.v,
+            q,
+            k,
+            v,
             past: (!way.in_place).then_some((&past_key, &past_value)),
             mask: &case.mask,
         },
@@ -167,8 +204,13 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn way()(in_place in any::<bool>(), spare in 0..9_usize, threads in 1..=8_usize) -> Way {
-        Way { in_place, spare, threads }
+    fn way()(
+        in_place in any::<bool>(),
+        spare in 0..9_usize,
+        threads in 1..=8_usize,
+        packing in prop_oneof![Just(Packing::Apart), Just(Packing::KeyValue), Just(Packing::All)],
+    ) -> Way {
+        Way { in_place, spare, threads, packing }
     }
 }
 
@@ -268,7 +310,7 @@ fn divided_keys_give_the_same_bits_on_any_number_of_threads() {
             let case = case.fill(11, masking);
             let first = check(&case, PLAIN).bits();
             for threads in 2..=8 {
-                let way = Way { in_place: threads % 2 == 0, spare: threads, threads };
+                let way = Way { in_place: threads % 2 == 0, spare: threads, threads, ..PLAIN };
                 assert_eq!(run(&case, way).bits(), first, "{threads} threads");
             }
         }

@@ -174,7 +174,7 @@ pub struct EngineManifest {
     pub architecture: u32,
     /// The graph that it was built from.
     pub op_set: OpSet,
-    /// How that graph's weights are stored.
+    /// What its products are computed in.
     pub precision: Precision,
     /// The optimization profiles, in the engine's order.
     pub profiles: Vec<Profile>,
@@ -423,11 +423,12 @@ impl EngineManifest {
     /// The command that builds such an engine of a package, without `--force`.
     pub fn build_command(&self, package: &Path) -> String {
         let mut command = format!(
-            "tmoe-export engine {} --flavour {} --architecture {} --graph {}",
+            "tmoe-export engine {} --flavour {} --architecture {} --graph {} --precision {}",
             package.display(),
             self.flavour,
             self.architecture,
-            self.op_set
+            self.op_set,
+            self.precision
         );
         if let Some(plugins) = &self.plugins {
             command += &format!(" --plugins {}", plugins.file);

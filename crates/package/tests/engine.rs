@@ -85,8 +85,7 @@ fn an_engine_of_another_package_is_stale() {
     fs::write(&path, fs::read_to_string(&path).unwrap() + "\n").unwrap();
     let error = refusal(folder.path(), engine);
     assert!(matches!(error, EngineError::OtherPackage { .. }), "{error}");
-    let command =
-        "--flavour tensorrt-rtx --architecture 86 --graph dense --batch 1,1,8 --context 1,512,1024 --force";
+    let command = "--flavour tensorrt-rtx --architecture 86 --graph dense --precision bf16 --batch 1,1,8 --context 1,512,1024 --force";
     assert!(error.to_string().ends_with(command), "{error}");
 }
 
@@ -99,7 +98,7 @@ fn the_command_that_builds_an_engine_names_its_plugins() {
     manifest.plugins = Some(PluginLibrary { file: "libtmoe_trt_plugins.so".to_owned(), sha256 });
     assert_eq!(
         manifest.build_command("p".as_ref()),
-        "tmoe-export engine p --flavour tensorrt --architecture 86 --graph plugin --plugins libtmoe_trt_plugins.so \
+        "tmoe-export engine p --flavour tensorrt --architecture 86 --graph plugin --precision bf16 --plugins libtmoe_trt_plugins.so \
          --batch 1,1,8 --context 1,512,1024"
     );
 }

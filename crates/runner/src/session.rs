@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
-use tmoe_package::{OpSet, Package};
+use tmoe_package::{OpSet, Package, Precision};
 
 use crate::contract::{self, CacheLayout};
 use crate::decoder::Decoder;
@@ -147,6 +147,11 @@ impl Session {
     /// How many threads compute one pass.
     pub fn threads(&self) -> usize {
         self.backend.threads()
+    }
+
+    /// What products are computed in: that of the package, unless its engine was built with another.
+    pub fn precision(&self) -> Precision {
+        self.backend.precision(self.package.manifest().precision)
     }
 
     /// What the graph takes and gives.

@@ -168,8 +168,8 @@ impl Subject {
     /// Whether it rounds activations.
     fn rounds(self, rounded: Rounded) -> bool {
         let on_gpu = self.provider == Provider::Cuda || self.on_tensorrt();
-        // Within ONNX Runtime, TensorRT chooses among the types itself.
-        self.provider == Provider::TensorRt || self.graph == OpSet::Plugin && (!rounded.on_gpu_only || on_gpu)
+        // There the products of every graph are computed in the weights' type.
+        self.on_tensorrt() || self.graph == OpSet::Plugin && (!rounded.on_gpu_only || on_gpu)
     }
 }
 

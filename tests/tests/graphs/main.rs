@@ -32,6 +32,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("all graphs share one file of weights without waste", weights::one_file_without_waste),
     ("only small constants lie in the graph files", weights::constants_are_small),
     ("attention multiplies in the package's precision", attention::products_have_the_packages_precision),
+    ("attention takes its projections side by side", attention::projections_stay_side_by_side),
     ("work is spent only on positions that reach an output", trimming::positions),
 ];
 

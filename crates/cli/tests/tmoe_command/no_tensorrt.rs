@@ -190,8 +190,7 @@ fn engines_for_other_gpus_and_versions_are_told_with_their_reasons(shared: &Shar
 
 fn a_stale_engine_and_a_truncated_one_are_refused_with_the_command_that_builds_it_again(shared: &Shared) {
     let Some(machine) = Machine::new(shared) else { return };
-    let command =
-        "--flavour tensorrt --architecture 86 --graph dense --batch 1,8,8 --context 1,64,64 --force";
+    let command = "--flavour tensorrt --architecture 86 --graph dense --precision fp32 --batch 1,8,8 --context 1,64,64 --force";
     machine.engine(86, |manifest| manifest.package = hash_bytes(b"another package"));
     machine.forecast(&[]).failure(&["is stale", command]);
     let engine = machine.engine(86, |_| ());
@@ -211,7 +210,7 @@ fn a_plugin_library_that_is_missing_or_another_one_is_told(shared: &Shared) {
     machine.forecast(&[]).failure(&["needs the plugin library libtmoe_trt_plugins.so", "--plugins"]);
     let library = engine.join("libtmoe_trt_plugins.so");
     fs::write(&library, "other plugins").unwrap();
-    let command = "--graph plugin --plugins libtmoe_trt_plugins.so";
+    let command = "--graph plugin --precision fp32 --plugins libtmoe_trt_plugins.so";
     let other = "is another plugin library than";
     machine.forecast(&[]).failure(&[library.to_str().unwrap(), other, command]);
     let named = machine.folder.path().join("plugins.so");

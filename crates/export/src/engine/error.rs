@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 use tmoe_model::staging::StagingError;
-use tmoe_package::PackageError;
+use tmoe_onnx::ModelError;
+use tmoe_package::{PackageError, Precision};
 
 /// Why an engine was not built. Engines that were there before are as before.
 #[derive(Debug, Error)]
@@ -33,11 +34,44 @@ pub enum EngineBuildError {
         /// The package.
         package: PathBuf,
     },
+    /// Engines have no 8-bit products.
+    #[error("engines are built with --precision fp32, fp16 or bf16, not int8")]
+    NoInt8,
+    /// The graph's plugins compute in the type of their weights.
+    #[error(
+        "the graph `plugin` computes in {stored}, the type of the package's weights, and not in {asked}; export the checkpoint with --precision {asked}, or build from the graph `dense`"
+    )]
+    PluginPrecision {
+        /// Of the package.
+        stored: Precision,
+        /// As asked for.
+        asked: Precision,
+    },
     /// The GPU has no bfloat16.
-    #[error("GPUs of compute capability {}.{} have no bfloat16; export the checkpoint with --precision fp16", architecture / 10, architecture % 10)]
+    #[error("GPUs of compute capability {}.{} have no bfloat16; build with --precision fp16", architecture / 10, architecture % 10)]
     NoBfloat16 {
         /// The compute capability, times ten.
         architecture: u32,
+    },
+    /// The package has bfloat16 weights, and the GPU has no bfloat16.
+    #[error("the package's weights are bfloat16, which GPUs of compute capability {}.{} do not have; export the checkpoint with --precision fp16", architecture / 10, architecture % 10)]
+    StoredBfloat16 {
+        /// The compute capability, times ten.
+        architecture: u32,
+    },
+    /// TensorRT-RTX has no products of float32 for the GPU.
+    #[error("TensorRT-RTX has no products of float32 for GPUs of compute capability {}.{}; build with --precision fp16", architecture / 10, architecture % 10)]
+    NoFloat32 {
+        /// The compute capability, times ten.
+        architecture: u32,
+    },
+    /// The graph's file is no model.
+    #[error("{}: {source}; export the checkpoint again", path.display())]
+    Graph {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ModelError,
     },
     /// TensorRT builds for the GPU at hand.
     #[error(
@@ -58,6 +92,14 @@ pub enum EngineBuildError {
         found: String,
         /// What would do.
         expected: String,
+    },
+    /// The layers need more memory than they may use.
+    #[error("the layers need more than the {} MB of --workspace: {source}; allow more, or leave --workspace out", bytes / 1_000_000)]
+    Workspace {
+        /// As allowed.
+        bytes: u64,
+        /// TensorRT's words.
+        source: tmoe_tensorrt::Error,
     },
     /// TensorRT is missing, or refused.
     #[error(transparent)]

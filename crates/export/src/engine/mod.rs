@@ -1,13 +1,14 @@
 //! TensorRT engines of a package: parse a graph, build, write beside the graphs.
 //!
 //! ```text
-//! <package>/model.{dense,plugin}.onnx ─ parser ─ network ─┐
-//! shapes of prefill and decode ─ profiles ────────────────┼─ builder ─ <package>/engines/<flavour>-<version>-sm<architecture>/
-//! timing cache of the engine before ──────────────────────┘
+//! <package>/model.{dense,plugin}.onnx ─ narrow ─ parser ─ network ─┐
+//! shapes of prefill and decode ─ profiles ─────────────────────────┼─ builder ─ <package>/engines/<flavour>-<version>-sm<architecture>/
+//! timing cache of the engine before ───────────────────────────────┘
 //! ```
 
 mod error;
 mod monitor;
+mod narrow;
 mod profiles;
 
 use std::fs;
@@ -16,17 +17,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tmoe_model::staging::StagedFolder;
+use tmoe_onnx::Model;
 use tmoe_package::{
     Engine, EngineManifest, FileEntry, Flavour, OpSet, Package, PluginLibrary, Precision, Tool, files,
     hash_bytes, hash_file,
 };
 use tmoe_tensorrt::{
     Builder, BuilderConfig, BuilderFlag, EngineDescription, HardwareCompatibility, Library, MemoryPool,
-    OnnxParser, Verbosity,
+    NetworkDefinition, OnnxParser, Verbosity,
 };
 
 pub use self::error::EngineBuildError;
 use self::monitor::Monitor;
+pub use self::narrow::{Products, narrow};
 pub use self::profiles::EngineShapes;
 use crate::progress::{Observer, Stage};
 
@@ -39,6 +42,8 @@ pub struct EngineOptions {
     pub architectures: Vec<u32>,
     /// Of which graph: `dense`, or `plugin` with TensorRT.
     pub op_set: OpSet,
+    /// What the products of `dense` are computed in; if not given, what the package stores its weights in.
+    pub precision: Option<Precision>,
     /// The shapes that it must take.
     pub shapes: EngineShapes,
     /// Most device memory that layers may use while they run; TensorRT's default is all there is.
@@ -61,6 +66,9 @@ pub struct BuiltEngine {
     /// Its layers, inputs, outputs and profiles, in TensorRT's words.
     pub description: Option<EngineDescription>,
 }
+
+/// The first compute capability, times ten, that multiplies bfloat16, and for which TensorRT-RTX has products of float32.
+const WITH_BFLOAT16: u32 = 80;
 
 /// Builds engines of a package, one after another; each appears complete or not at all.
 ///
@@ -113,11 +121,26 @@ fn check(package: &Package, options: &EngineOptions) -> Result<(), EngineBuildEr
     if manifest.precision == Precision::Int8 {
         return Err(EngineBuildError::Int8 { package: package.folder().to_owned() });
     }
-    let old = options.architectures.iter().find(|&&architecture| architecture < 80);
-    if let (Precision::Bf16, Some(&architecture)) = (manifest.precision, old) {
-        return Err(EngineBuildError::NoBfloat16 { architecture });
+    let precision = options.precision.unwrap_or(manifest.precision);
+    if precision == Precision::Int8 {
+        return Err(EngineBuildError::NoInt8);
     }
-    options.shapes.check(manifest)
+    if options.op_set == OpSet::Plugin && precision != manifest.precision {
+        let stored = manifest.precision;
+        return Err(EngineBuildError::PluginPrecision { stored, asked: precision });
+    }
+    let old = options.architectures.iter().find(|&&architecture| architecture < WITH_BFLOAT16);
+    if let (Precision::Bf16, Some(&architecture)) = (manifest.precision, old) {
+        // Such a GPU cannot even convert from it.
+        return Err(EngineBuildError::StoredBfloat16 { architecture });
+    }
+    match (precision, options.flavour, old) {
+        (Precision::Bf16, _, Some(&architecture)) => Err(EngineBuildError::NoBfloat16 { architecture }),
+        (Precision::Fp32, Flavour::TensorRtRtx, Some(&architecture)) => {
+            Err(EngineBuildError::NoFloat32 { architecture })
+        }
+        _ => options.shapes.check(manifest),
+    }
 }
 
 /// The compute capability of the GPU that TensorRT builds for, if it is what was asked for.
@@ -163,9 +186,9 @@ impl Job<'_> {
         let staged = StagedFolder::new(&folder, self.options.force, files::ENGINE_MANIFEST)?;
 
         let builder = Builder::new(self.library)?;
-        // The types of the graph are those of the engine: what the package's precision promises, holds.
+        // The types of the graph are those of the engine: what its precision promises, holds.
         let mut network = builder.network(true)?;
-        OnnxParser::new(&mut network)?.parse_file(self.package.graph_path(self.options.op_set)?)?;
+        self.parse(&mut network)?;
         let mut config = builder.config()?;
         self.configure(&mut config, &folder)?;
         let profiles = self.options.shapes.profiles(self.package.manifest());
@@ -176,7 +199,7 @@ impl Job<'_> {
         config.set_progress_monitor(Arc::new(monitor));
         let plan = builder.build(&mut network, &mut config).map_err(|error| match error {
             tmoe_tensorrt::Error::Cancelled => EngineBuildError::Cancelled,
-            other => EngineBuildError::from(other),
+            other => self.refusal(other),
         })?;
 
         let bytes: &[u8] = plan.memory.as_ref();
@@ -188,7 +211,7 @@ impl Job<'_> {
             version,
             architecture: self.architecture,
             op_set: self.options.op_set,
-            precision: self.package.manifest().precision,
+            precision: self.precision(),
             profiles,
             plugins: self.plugins.cloned(),
             engine: FileEntry { bytes: bytes.len() as u64, sha256: hash_bytes(bytes) },
@@ -207,6 +230,43 @@ impl Job<'_> {
         write(files::ENGINE_MANIFEST, manifest.to_json().as_bytes())?;
         staged.commit()?;
         Ok(BuiltEngine { folder, manifest, description: plan.description })
+    }
+
+    /// TensorRT has no code for a workspace that is too small, only words.
+    fn refusal(&self, error: tmoe_tensorrt::Error) -> EngineBuildError {
+        let text = error.to_string();
+        match self.options.workspace_bytes {
+            Some(bytes) if ["workspace", "OutOfMemory"].iter().any(|word| text.contains(word)) => {
+                EngineBuildError::Workspace { bytes, source: error }
+            }
+            _ => error.into(),
+        }
+    }
+
+    fn precision(&self) -> Precision {
+        self.options.precision.unwrap_or(self.package.manifest().precision)
+    }
+
+    fn parse(&self, network: &mut NetworkDefinition) -> Result<(), EngineBuildError> {
+        let path = self.package.graph_path(self.options.op_set)?;
+        let mut parser = OnnxParser::new(network)?;
+        if self.options.op_set != OpSet::Dense {
+            return Ok(parser.parse_file(path)?);
+        }
+        let bytes = fs::read(&path).map_err(|source| EngineBuildError::Io {
+            action: "read",
+            path: path.clone(),
+            source,
+        })?;
+        let invalid = |source| EngineBuildError::Graph { path: path.clone(), source };
+        let model = Model::decode(&bytes).map_err(invalid)?;
+        let products = match (self.options.flavour, self.architecture < WITH_BFLOAT16) {
+            (Flavour::TensorRtRtx, true) => Products::All,
+            _ => Products::AllButRouter,
+        };
+        let narrowed = narrow(&model, self.precision(), products).map_err(invalid)?;
+        // The path says where the weights are.
+        Ok(parser.parse(&narrowed.encode(), &path)?)
     }
 
     fn configure(&self, config: &mut BuilderConfig, folder: &Path) -> Result<(), EngineBuildError> {

@@ -5,6 +5,8 @@
 //!                       ├─ k ─ rotary ─┼─ Attention(past, bias) ─ o_proj
 //!                       └─ v ──────────┘          └─ present
 //! ```
+//!
+//! In the op set `plugin` all between the two projections is one node.
 
 use tmoe_model::Config;
 use tmoe_onnx::{F32, GraphBuilder, KvCache, RotaryOptions};
@@ -49,18 +51,14 @@ pub(crate) fn attention(
 ) -> Attended {
     let AttentionInputs { x, positions, cache } = inputs;
     g.scoped("self_attn", |g| {
-        let (q_width, kv_width) = (int(config.hidden_size()), int(config.kv_width()));
-        let (q, k, v) = match blobs.projections {
+        let projected = match blobs.projections {
             ProjectionBlobs::Fused(blobs) => {
-                let all = linear(g, options.op_set, weights, "qkv_proj", x, blobs);
-                let parts = g.split(all, -1, &[q_width, kv_width, kv_width]);
-                (parts[0], parts[1], parts[2])
+                Projected::All(linear(g, options.op_set, weights, "qkv_proj", x, blobs))
             }
             ProjectionBlobs::QueryApart { query, key_value } => {
                 let key_value = linear(g, options.op_set, weights, "kv_proj", x, key_value);
-                let parts = g.split(key_value, -1, &[kv_width, kv_width]);
                 let x = g.scoped("last", |g| last_of(g, x, 1));
-                (linear(g, options.op_set, weights, "q_proj", x, query), parts[0], parts[1])
+                Projected::QueryApart { q: linear(g, options.op_set, weights, "q_proj", x, query), key_value }
             }
         };
         let (y, present) = match positions {
@@ -69,17 +67,46 @@ pub(crate) fn attention(
                     ProjectionBlobs::Fused(_) => tables.all,
                     ProjectionBlobs::QueryApart { .. } => tables.last,
                 };
-                tabled_attention(g, config, options.op_set, [q, k, v], queries, tables, cache)
+                let qkv = split(g, config, projected);
+                tabled_attention(g, config, options.op_set, qkv, queries, tables, cache)
             }
             Positions::Mask(mask) => {
                 let weights = weights.stored(g, blobs.attention_output).data_type();
                 let types = AttentionTypes { stored: options.stored, weights };
-                flash_attention(g, config, types, [q, k, v], *mask, cache)
+                flash_attention(g, config, types, projected, *mask, cache)
             }
         };
         let output = g.scoped("o_proj", |g| product(g, options.op_set, weights, y, blobs.attention_output));
         Attended { output, present }
     })
+}
+
+/// Queries, keys and values as the projections give them, side by side.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Projected {
+    /// `[batch, sequence, (heads + 2 x kv_heads) x head_dim]`.
+    All(Tensor),
+    QueryApart {
+        /// `[batch, 1, heads x head_dim]`.
+        q: Tensor,
+        /// `[batch, sequence, 2 x kv_heads x head_dim]`.
+        key_value: Tensor,
+    },
+}
+
+/// Queries, keys and values each by themselves.
+fn split(g: &mut GraphBuilder, config: &Config, projected: Projected) -> [Tensor; 3] {
+    let (q_width, kv_width) = (int(config.hidden_size()), int(config.kv_width()));
+    match projected {
+        Projected::All(all) => {
+            let parts = g.split(all, -1, &[q_width, kv_width, kv_width]);
+            [parts[0], parts[1], parts[2]]
+        }
+        Projected::QueryApart { q, key_value } => {
+            let parts = g.split(key_value, -1, &[kv_width, kv_width]);
+            [q, parts[0], parts[1]]
+        }
+    }
 }
 
 /// Attention in operators of ai.onnx: the output before its projection, and the cache with this pass appended.

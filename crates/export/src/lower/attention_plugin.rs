@@ -1,9 +1,10 @@
 //! Self-attention as one node, `tmoe.FlashAttention` (op set `plugin`).
 
 use tmoe_model::{Config, FloatType};
-use tmoe_onnx::{DataType, F32, GraphBuilder, I64, KvCache, Shape, Value};
+use tmoe_onnx::{DataType, Dim, F32, GraphBuilder, I64, KvCache, Shape, Value};
 use tmoe_ops::schema::{DOMAIN, FLASH_ATTENTION};
 
+use super::attention::Projected;
 use super::{Tensor, attention_scale, batch, fixed, int, past, sequence, typed};
 
 /// What attention rounds to.
@@ -15,13 +16,13 @@ pub(crate) struct AttentionTypes {
     pub(crate) weights: DataType,
 }
 
-/// Attention over projected queries, keys and values `[batch, .., heads x head_dim]`: the output before its projection, and
-/// the cache with this pass appended.
+/// Attention over projected queries, keys and values, which stay side by side: the output before its projection, and the cache
+/// with this pass appended.
 pub(crate) fn flash_attention(
     g: &mut GraphBuilder,
     config: &Config,
     types: AttentionTypes,
-    [q, k, v]: [Tensor; 3],
+    projected: Projected,
     attention_mask: Value<I64>,
     cache: KvCache<F32>,
 ) -> (Tensor, KvCache<F32>) {
@@ -37,11 +38,15 @@ pub(crate) fn flash_attention(
     };
     let present =
         Shape::from([batch(), fixed(config.kv_heads()), past() + sequence(), fixed(config.head_dim())]);
-    let y = g.shape(q).clone();
+    let (q, k, queries) = match projected {
+        Projected::All(all) => (all, None, sequence()),
+        Projected::QueryApart { q, key_value } => (q, Some(key_value.any()), Dim::fixed(1)),
+    };
+    let y = Shape::from([batch(), queries, fixed(config.hidden_size())]);
     let outputs = g.custom(
         DOMAIN,
         FLASH_ATTENTION.name,
-        &[q.any(), k.any(), v.any(), cache.key.any(), cache.value.any(), attention_mask.any()].map(Some),
+        &[Some(q.any()), k, None, Some(cache.key.any()), Some(cache.value.any()), Some(attention_mask.any())],
         &[
             ("num_heads", int(config.heads()).into()),
             ("kv_num_heads", int(config.kv_heads()).into()),

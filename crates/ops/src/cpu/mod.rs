@@ -17,7 +17,7 @@ mod sparse_moe;
 pub use self::activation::Activation;
 pub use self::add_rms_norm::AddRmsNorm;
 pub use self::flash_attention::{
-    AttentionInputs, AttentionOutputs, AttentionSizes, FlashAttention, FlashAttentionShape,
+    AttentionInputs, AttentionOutputs, AttentionSizes, FlashAttention, FlashAttentionShape, Strided,
 };
 pub use self::linear::Linear;
 pub use self::matmul::Weights;

@@ -47,6 +47,9 @@ pub(super) struct AttentionShape {
     pub(super) past: i64,
     pub(super) past_capacity: i64,
     pub(super) present_capacity: i64,
+    pub(super) q_stride: i64,
+    pub(super) k_stride: i64,
+    pub(super) v_stride: i64,
     pub(super) heads: i32,
     pub(super) kv_heads: i32,
     pub(super) head_dim: i32,
@@ -173,13 +176,13 @@ mod tests {
         structure!("tmoe_moe_shape", MoeShape, tokens hidden ffn experts top_k normalize_top_k scoring activation io_type
             weight_type options);
         structure!("tmoe_linear_shape", LinearShape, rows input output io_type weight_type options);
-        structure!("tmoe_attention_shape", AttentionShape, batch queries sequence past past_capacity present_capacity heads
-            kv_heads head_dim io_type cache_type compute_type rotary_rounding rope_theta scale options);
+        structure!("tmoe_attention_shape", AttentionShape, batch queries sequence past past_capacity present_capacity q_stride k_stride
+            v_stride heads kv_heads head_dim io_type cache_type compute_type rotary_rounding rope_theta scale options);
         structure!("tmoe_rms_norm_shape", RmsNormShape, rows hidden io_type epsilon);
         use crate::cpu::{Activation, RotaryRounding, Scoring};
         use crate::cuda::FloatType;
         for (name, number) in [
-            ("TMOE_KERNELS_ABI", 2),
+            ("TMOE_KERNELS_ABI", 3),
             ("TMOE_INVALID_ARGUMENT", INVALID_ARGUMENT),
             ("TMOE_UNSUPPORTED", UNSUPPORTED),
             ("TMOE_WORKSPACE_TOO_SMALL", WORKSPACE_TOO_SMALL),

@@ -15,15 +15,24 @@ pub struct FlashAttention {
     shape: AttentionShape,
 }
 
+/// Rows of points, which may be parts of longer rows.
+#[derive(Clone, Copy, Debug)]
+pub struct DeviceRows {
+    /// Of the first row.
+    pub address: *const c_void,
+    /// Elements from one row to the next.
+    pub stride: usize,
+}
+
 /// Inputs and outputs of a run, all in device memory and float32 but for the mask.
 #[derive(Clone, Copy, Debug)]
 pub struct DeviceAttention {
     /// [batch, queries, heads x head_dim]
-    pub q: *const c_void,
+    pub q: DeviceRows,
     /// [batch, sequence, kv_heads x head_dim]
-    pub k: *const c_void,
+    pub k: DeviceRows,
     /// [batch, sequence, kv_heads x head_dim]
-    pub v: *const c_void,
+    pub v: DeviceRows,
     /// [batch, kv_heads, past_capacity, head_dim]; null where the past lies in the present already
     pub past_key: *const c_void,
     /// as `past_key`
@@ -65,6 +74,9 @@ impl FlashAttention {
             past: 0,
             past_capacity: 0,
             present_capacity: 0,
+            q_stride: rows(heads * head_dim),
+            k_stride: rows(kv_heads * head_dim),
+            v_stride: rows(kv_heads * head_dim),
             heads: size_i32(OPERATOR, "num_heads", heads)?,
             kv_heads: size_i32(OPERATOR, "kv_num_heads", kv_heads)?,
             head_dim: size_i32(OPERATOR, "head_dim", head_dim)?,
@@ -103,16 +115,17 @@ impl FlashAttention {
         workspace: Workspace,
         stream: Stream,
     ) -> Result<(), CudaError> {
-        let shape = self.of(sizes);
+        let mut shape = self.of(sizes);
         let DeviceAttention { q, k, v, past_key, past_value, mask, y, present_key, present_value } = memory;
         let Workspace { address, bytes } = workspace;
+        [shape.q_stride, shape.k_stride, shape.v_stride] = [q, k, v].map(|part| rows(part.stride));
         // SAFETY: the caller's.
         let status = unsafe {
             ffi::tmoe_flash_attention(
                 &shape,
-                q,
-                k,
-                v,
+                q.address,
+                k.address,
+                v.address,
                 past_key,
                 past_value,
                 mask,

@@ -21,7 +21,7 @@ mod sparse_moe;
 
 pub use self::add_rms_norm::{AddRmsNorm, DeviceNorm};
 pub use self::error::CudaError;
-pub use self::flash_attention::{DeviceAttention, FlashAttention};
+pub use self::flash_attention::{DeviceAttention, DeviceRows, FlashAttention};
 pub use self::launch::{FloatType, Products, Stream, Workspace};
 pub use self::linear::{DeviceLinear, Linear};
 pub use self::sparse_moe::{DeviceExperts, SparseMoe};

@@ -3,11 +3,15 @@
 //! | input | type | shape |
 //! |---|---|---|
 //! | `q` | float32 | [batch, queries, heads x head_dim]: the last `queries` positions of the sequence |
-//! | `k`, `v` | float32 | [batch, sequence, kv_heads x head_dim] |
+//! | `k`, `v` | float32, optional | [batch, sequence, kv_heads x head_dim] |
 //! | `past_key`, `past_value` | float32 | [batch, kv_heads, past, head_dim], keys already rotated |
 //! | `attention_mask` | int64 | [batch, past + sequence], 1 = real point |
-//! | -> `y` | float32 | as `q` |
+//! | -> `y` | float32 | [batch, queries, heads x head_dim] |
 //! | -> `present_key`, `present_value` | float32 | [batch, kv_heads, past + sequence, head_dim] |
+//!
+//! Projections can stay as one product makes them. Without `v`, `k` holds keys and values side by side,
+//! [batch, sequence, 2 x kv_heads x head_dim]; without `k` and `v`, `q` holds all three,
+//! [batch, sequence, (heads + 2 x kv_heads) x head_dim].
 //!
 //! The position of a point is the number of real points before it; a query attends to the real points up to itself, and
 //! one that has none gives zeros.
@@ -35,8 +39,8 @@ pub static FLASH_ATTENTION: Operator = Operator {
     name: "FlashAttention",
     inputs: &[
         InputSpec::new("q", FLOAT),
-        InputSpec::new("k", FLOAT),
-        InputSpec::new("v", FLOAT),
+        InputSpec::optional("k", FLOAT),
+        InputSpec::optional("v", FLOAT),
         InputSpec::new("past_key", FLOAT),
         InputSpec::new("past_value", FLOAT),
         InputSpec::new("attention_mask", &[ElementType::Int64]),
@@ -119,40 +123,63 @@ impl FlashAttentionAttributes {
 fn infer(node: &Node<'_>) -> Result<Vec<Argument>, SchemaError> {
     let attributes = FlashAttentionAttributes::of(node)?;
     let (heads, kv_heads) = (attributes.heads as u64, attributes.kv_heads as u64);
+    // How many heads are side by side in `q` and in `k`.
+    let (q_heads, k_heads) = match (node.input("k"), node.input("v")) {
+        (Some(_), Some(_)) => (heads, kv_heads),
+        (Some(_), None) => (heads, kv_heads.saturating_mul(2)),
+        (None, None) => (kv_heads.saturating_mul(2).saturating_add(heads), 0),
+        (None, Some(_)) => {
+            return Err(SchemaError::MissingInput { operator: FLASH_ATTENTION.name, input: "k" });
+        }
+    };
     let q: [Dimension; 3] = node.shape("q", "[batch, queries, heads x head_dim]")?;
     let k: [Dimension; 3] = node.shape("k", "[batch, sequence, kv_heads x head_dim]")?;
     let v: [Dimension; 3] = node.shape("v", "[batch, sequence, kv_heads x head_dim]")?;
+    let sequence = if k_heads == 0 { &q[1] } else { &k[1] };
     let cache = "[batch, kv_heads, past, head_dim]";
     let past_key: [Dimension; 4] = node.shape("past_key", cache)?;
     let past_value: [Dimension; 4] = node.shape("past_value", cache)?;
     let mask: [Dimension; 2] = node.shape("attention_mask", "[batch, past + sequence]")?;
 
     let batch = q[0].or(&k[0]).or(&past_key[0]).or(&mask[0]).clone();
+    let packed = if k_heads == 0 { " of queries, keys and values, for `k` and `v` are left out" } else { "" };
+    // Else the cache would be blamed for queries that stand alone.
+    if let (0, Some(head_dim)) = (k_heads, past_key[3].fixed()) {
+        let expected = Dimension::Fixed(head_dim.saturating_mul(q_heads));
+        node.require(q[2].may_equal(&expected), "q", || {
+            format!("[batch, sequence, {q_heads} x {head_dim}] with {q_heads} heads{packed}")
+        })?;
+    }
     if let Some(width) = q[2].fixed() {
-        let fits = width % heads == 0 && width > 0;
-        node.require(fits, "q", || format!("[batch, queries, heads x head_dim] with heads = {heads}"))?;
-        let head_dim = width / heads;
+        let fits = width % q_heads == 0 && width > 0;
+        node.require(fits, "q", || {
+            format!("[batch, queries, heads x head_dim] with {q_heads} heads{packed}")
+        })?;
+        let head_dim = width / q_heads;
         node.require(head_dim % 2 == 0, "q", || {
             format!(
-                "[batch, queries, {heads} x head_dim] with an even head_dim, which rotary embedding needs"
+                "[batch, queries, {q_heads} x head_dim] with an even head_dim, which rotary embedding needs"
             )
         })?;
     }
     let head_dim = match q[2].fixed() {
-        Some(width) => Dimension::Fixed(width / heads),
+        Some(width) => Dimension::Fixed(width / q_heads),
         None => past_key[3].or(&past_value[3]).clone(),
     };
-    let width = match head_dim.fixed() {
-        Some(head_dim) => Dimension::Fixed(head_dim * kv_heads),
+    let width = |heads: u64| match head_dim.fixed() {
+        Some(head_dim) => Dimension::Fixed(head_dim.saturating_mul(heads)),
         None => Dimension::Unknown,
     };
     let queries_fit =
-        !matches!((q[1].fixed(), k[1].fixed()), (Some(queries), Some(sequence)) if queries > sequence);
-    node.require(queries_fit, "q", || format!("[batch, queries, ..] with queries <= sequence = {}", k[1]))?;
-    for (name, shape) in [("k", &k), ("v", &v)] {
-        let fits = shape[0].may_equal(&batch) && shape[1].may_equal(&k[1]) && shape[2].may_equal(&width);
+        !matches!((q[1].fixed(), sequence.fixed()), (Some(queries), Some(sequence)) if queries > sequence);
+    node.require(queries_fit, "q", || format!("[batch, queries, ..] with queries <= sequence = {sequence}"))?;
+    for (name, shape, heads) in [("k", &k, k_heads), ("v", &v, kv_heads)] {
+        let fits = node.input(name).is_none()
+            || shape[0].may_equal(&batch)
+                && shape[1].may_equal(sequence)
+                && shape[2].may_equal(&width(heads));
         node.require(fits, name, || {
-            format!("[batch, sequence, {kv_heads} x {head_dim}] with batch = {batch}, sequence = {}", k[1])
+            format!("[batch, sequence, {heads} x {head_dim}] with batch = {batch}, sequence = {sequence}")
         })?;
     }
     for (name, shape) in [("past_key", &past_key), ("past_value", &past_value)] {
@@ -167,7 +194,7 @@ fn infer(node: &Node<'_>) -> Result<Vec<Argument>, SchemaError> {
     node.require(mask[0].may_equal(&batch), "attention_mask", || {
         format!("[batch, past + sequence] with batch = {batch}")
     })?;
-    if let (Some(total), Some(sequence)) = (mask[1].fixed(), k[1].fixed()) {
+    if let (Some(total), Some(sequence)) = (mask[1].fixed(), sequence.fixed()) {
         let past = total.checked_sub(sequence);
         // Either exactly the past, or a buffer with room for all.
         let fits = past.is_some_and(|past| {
@@ -183,7 +210,8 @@ fn infer(node: &Node<'_>) -> Result<Vec<Argument>, SchemaError> {
         _ => mask[1].clone(),
     };
     let float = |shape| Argument { element_type: ElementType::Float32, shape: Some(shape) };
-    let present = float(vec![batch.clone(), Dimension::Fixed(kv_heads), rows, head_dim]);
-    let y = node.input("q").and_then(|q| q.shape.clone());
+    let present = float(vec![batch.clone(), Dimension::Fixed(kv_heads), rows, head_dim.clone()]);
+    let y_width = if k_heads == 0 { width(heads) } else { q[2].clone() };
+    let y = node.input("q").and_then(|q| q.shape.as_ref()).map(|_| vec![q[0].clone(), q[1].clone(), y_width]);
     Ok(vec![Argument { element_type: ElementType::Float32, shape: y }, present.clone(), present])
 }

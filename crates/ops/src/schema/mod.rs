@@ -48,7 +48,7 @@ pub const ALL: [&Operator; 4] = [&SPARSE_MOE, &FLASH_ATTENTION, &LINEAR, &ADD_RM
 pub struct Operator {
     /// Its `op_type`.
     pub name: &'static str,
-    /// Inputs in their order; optional ones last.
+    /// Inputs in their order.
     pub inputs: &'static [InputSpec],
     /// Names of the outputs in their order; all are float32.
     pub outputs: &'static [&'static str],

@@ -21,7 +21,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use tmoe_package::{OpSet, Package};
+use tmoe_package::{OpSet, Package, Precision};
 
 pub use self::onnxruntime::LibraryError;
 pub use self::options::{ProviderOptions, Reduced, TensorRtOptions};
@@ -272,6 +272,11 @@ pub trait Backend: Send + Sync {
 
     /// How many threads compute one pass.
     fn threads(&self) -> usize;
+
+    /// What products are computed in, of a package with weights of this precision.
+    fn precision(&self, stored: Precision) -> Precision {
+        stored
+    }
 
     /// Runs the graph once, from host tensors to host tensors.
     ///

@@ -7,7 +7,16 @@
 #include "emulator/block.h"
 #include "emulator/device_memory.h"
 
+// Sanitizers report faults themselves.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(EMULATOR_RACES)
+#define EMULATOR_REPORTS_FAULTS 1
+#else
+#define EMULATOR_REPORTS_FAULTS 0
+#endif
+
 namespace emulator {
+
+#if EMULATOR_REPORTS_FAULTS
 namespace {
 
 void report(int signal_number, siginfo_t *info, void *) {
@@ -17,9 +26,10 @@ void report(int signal_number, siginfo_t *info, void *) {
 }
 
 }  // namespace
+#endif
 
 void report_memory_faults() {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(EMULATOR_RACES)
+#if EMULATOR_REPORTS_FAULTS
     // A thread whose stack is full needs another one.
     constexpr std::size_t kStackBytes = 64 * 1024;
     static const bool done = [] {

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use tmoe_package::{Flavour, OpSet, Span};
+use tmoe_package::{Flavour, OpSet, Precision, Span};
 
 #[cfg(not(feature = "tensorrt"))]
 use crate::Failure;
 
 /// Build TensorRT engines of a package, into the package
 ///
-/// TensorRT builds for the GPU at hand. TensorRT-RTX builds for GPUs of compute capability 8.0, 8.6, 8.9 and 12.0 and
+/// TensorRT builds for the GPU at hand. TensorRT-RTX builds for GPUs of compute capability 7.5, 8.0, 8.6, 8.9 and 12.0 and
 /// needs none; its engines are finished on the GPU where they run.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -25,6 +25,12 @@ pub(crate) struct Arguments {
     /// From which graph: dense, or plugin (tensorrt only)
     #[arg(long, value_name = "GRAPH", default_value = "dense")]
     pub(crate) graph: OpSet,
+    /// What products of the graph dense are computed in [default: what the package stores its weights in]
+    ///
+    /// Sums, norms, softmax and the cache stay float32, and so does the router, but for GPUs of compute capability 7.5, for which
+    /// TensorRT-RTX has no products of float32.
+    #[arg(long, value_enum)]
+    pub(crate) precision: Option<PrecisionArgument>,
     /// Series at a time: least, usual, most [default: 1,1,8]
     #[arg(long, value_name = "MIN,OPT,MAX", value_parser = span)]
     pub(crate) batch: Option<Span>,
@@ -46,6 +52,23 @@ pub(crate) struct Arguments {
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(crate) enum PrecisionArgument {
+    Fp32,
+    Fp16,
+    Bf16,
+}
+
+impl From<PrecisionArgument> for Precision {
+    fn from(argument: PrecisionArgument) -> Self {
+        match argument {
+            PrecisionArgument::Fp32 => Precision::Fp32,
+            PrecisionArgument::Fp16 => Precision::Fp16,
+            PrecisionArgument::Bf16 => Precision::Bf16,
+        }
+    }
 }
 
 /// `MIN,OPT,MAX`.
@@ -74,23 +97,26 @@ mod build {
 
     use serde_json::json;
     use tmoe_export::{BuiltEngine, EngineOptions, EngineShapes, Observer, build_engines};
-    use tmoe_package::{Flavour, Package};
+    use tmoe_package::{Flavour, Package, Precision};
 
     use super::Arguments;
     use crate::output::print;
     use crate::progress::Bars;
     use crate::{Failure, interrupt};
 
-    /// What TensorRT-RTX builds for if nothing is said: every GPU that it knows but Turing (7.5), for which it has no products of
-    /// float32.
-    const ARCHITECTURES: [u32; 4] = [80, 86, 89, 120];
+    /// What TensorRT-RTX builds for if nothing is said: every GPU that it knows. Turing (7.5) only takes products of float16.
+    const ARCHITECTURES: [u32; 5] = [75, 80, 86, 89, 120];
 
     pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let cancelled = interrupt::flag()?;
         let begin = Instant::now();
         let package = Package::open(&arguments.package)?;
+        let precision = arguments.precision.map(Precision::from);
+        let turing = precision.unwrap_or(package.manifest().precision) == Precision::Fp16;
         let architectures = match (arguments.flavour, arguments.architecture.as_slice()) {
-            (Flavour::TensorRtRtx, []) => ARCHITECTURES.to_vec(),
+            (Flavour::TensorRtRtx, []) => {
+                ARCHITECTURES.into_iter().filter(|&architecture| turing || architecture > 75).collect()
+            }
             (_, given) => given.to_vec(),
         };
         let usual = EngineShapes::of(package.manifest());
@@ -98,6 +124,7 @@ mod build {
             flavour: arguments.flavour,
             architectures,
             op_set: arguments.graph,
+            precision,
             shapes: EngineShapes {
                 batch: arguments.batch.unwrap_or(usual.batch),
                 context: arguments.context.unwrap_or(usual.context),

@@ -76,10 +76,10 @@ fn append_rows<S: Simd>(
     }
     for row in copied..rows.len() {
         let point = rows.start + row - sizes.past;
-        let from = ((batch * sizes.sequence + point) * shape.kv_heads + kv_head) * head_dim;
+        let (from, column) = (batch * sizes.sequence + point, kv_head * head_dim);
         let to = row * head_dim..(row + 1) * head_dim;
         let position = points.position(batch, point);
-        tables.rotate(simd, position, 1.0, &inputs.k[from..][..head_dim], &mut key[to.clone()]);
-        value[to].copy_from_slice(&inputs.v[from..][..head_dim]);
+        tables.rotate(simd, position, 1.0, inputs.k.part(from, column, head_dim), &mut key[to.clone()]);
+        value[to].copy_from_slice(inputs.v.part(from, column, head_dim));
     }
 }

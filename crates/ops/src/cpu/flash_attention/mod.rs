@@ -18,6 +18,7 @@ mod disjoint;
 mod lanes;
 mod points;
 mod rows;
+mod strided;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use self::append::append;
 use self::disjoint::Disjoint;
 use self::points::Points;
+pub use self::strided::Strided;
 use self::task::{Pass, Sink, Task, combine};
 use self::transpose::Transpose;
 use super::Parallel;
@@ -80,17 +82,17 @@ pub struct AttentionSizes {
     pub present_capacity: usize,
 }
 
-/// What a run reads. All lengths are exact.
+/// What a run reads. Lengths are exact; `q`, `k` and `v` may be parts of one tensor.
 #[derive(Clone, Copy)]
 pub struct AttentionInputs<'a> {
     /// The sizes of what follows.
     pub sizes: AttentionSizes,
     /// `[batch, queries, heads x head_dim]`, of the last `queries` points of the sequence; not rotated.
-    pub q: &'a [f32],
+    pub q: Strided<'a>,
     /// `[batch, sequence, kv_heads x head_dim]`, not rotated.
-    pub k: &'a [f32],
+    pub k: Strided<'a>,
     /// `[batch, sequence, kv_heads x head_dim]`.
-    pub v: &'a [f32],
+    pub v: Strided<'a>,
     /// Key and value `[batch, kv_heads, past_capacity, head_dim]`, keys rotated; `None`: the past already lies in the
     /// present's buffers, and the new points are appended in place.
     pub past: Option<(&'a [f32], &'a [f32])>,
@@ -262,11 +264,11 @@ impl FlashAttention {
         let same = |what: &str, found: usize, expected: usize| {
             assert!(found == expected, "{what} has {found} elements, not {expected}");
         };
-        same("q", inputs.q.len(), batch * queries * heads * head_dim);
-        same("k", inputs.k.len(), batch * sequence * kv_heads * head_dim);
-        same("v", inputs.v.len(), batch * sequence * kv_heads * head_dim);
+        inputs.q.check("q", batch * queries, heads * head_dim);
+        inputs.k.check("k", batch * sequence, kv_heads * head_dim);
+        inputs.v.check("v", batch * sequence, kv_heads * head_dim);
         same("mask", inputs.mask.len(), batch * (past + sequence));
-        same("y", outputs.y.len(), inputs.q.len());
+        same("y", outputs.y.len(), batch * queries * heads * head_dim);
         if let Some((key, value)) = inputs.past {
             assert!(past <= past_capacity, "{past} points in {past_capacity} rows");
             same("past_key", key.len(), batch * kv_heads * past_capacity * head_dim);

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::disjoint::Disjoint;
 use super::points::Points;
+use super::strided::Strided;
 use super::{AttentionSizes, FlashAttentionShape};
 use crate::cpu::rotary::RotaryTables;
 use crate::cpu::simd::{Simd, prefetch_near};
@@ -12,7 +13,7 @@ use crate::cpu::simd::{Simd, prefetch_near};
 pub(super) struct Pass<'a> {
     pub(super) shape: &'a FlashAttentionShape,
     pub(super) sizes: AttentionSizes,
-    pub(super) q: &'a [f32],
+    pub(super) q: Strided<'a>,
     /// `[batch, kv_heads, present_capacity, head_dim]`, rotated.
     pub(super) key: &'a [f32],
     pub(super) value: &'a [f32],
@@ -58,7 +59,15 @@ impl<'a> Pass<'a> {
         self.points.count(batch, self.point(lane))
     }
 
-    /// Where a lane lies in `q` and `y`.
+    /// The query of a lane.
+    #[inline(always)]
+    fn query(&self, batch: usize, kv_head: usize, lane: usize) -> &'a [f32] {
+        let (query, head) = (lane / self.group(), kv_head * self.group() + lane % self.group());
+        let head_dim = self.shape.head_dim;
+        self.q.part(batch * self.sizes.queries + query, head * head_dim, head_dim)
+    }
+
+    /// Where a lane lies in `y`.
     #[inline(always)]
     fn offset(&self, batch: usize, kv_head: usize, lane: usize) -> usize {
         let (query, head) = (lane / self.group(), kv_head * self.group() + lane % self.group());
@@ -69,7 +78,7 @@ impl<'a> Pass<'a> {
     #[inline(always)]
     pub(super) fn prefetch_queries(&self, task: &Task) {
         for lane in task.lanes.clone() {
-            let q = &self.q[self.offset(task.batch, task.kv_head, lane)..][..self.shape.head_dim];
+            let q = self.query(task.batch, task.kv_head, lane);
             for line in q.chunks(16) {
                 prefetch_near(line.as_ptr());
             }
@@ -79,7 +88,7 @@ impl<'a> Pass<'a> {
     /// The query of a lane, rotated, and scaled so that scores are exponents of two.
     #[inline(always)]
     pub(super) fn rotated_query<S: Simd>(&self, simd: S, task: &Task, lane: usize, to: &mut [f32]) {
-        let q = &self.q[self.offset(task.batch, task.kv_head, lane)..][..self.shape.head_dim];
+        let q = self.query(task.batch, task.kv_head, lane);
         let position = self.points.position(task.batch, self.point(lane));
         self.tables.rotate(simd, position, self.shape.scale * std::f32::consts::LOG2_E, q, to);
     }

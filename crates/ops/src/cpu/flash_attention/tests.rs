@@ -32,9 +32,9 @@ fn check(level: Level, case: &Case) {
         level,
         AttentionInputs {
             sizes,
-            q: &case.q,
-            k: &case.k,
-            v: &case.v,
+            q: Strided::new(&case.q, case.heads * case.head_dim),
+            k: Strided::new(&case.k, case.kv_heads * case.head_dim),
+            v: Strided::new(&case.v, case.kv_heads * case.head_dim),
             past: Some((&case.past_key, &case.past_value)),
             mask: &case.mask,
         },

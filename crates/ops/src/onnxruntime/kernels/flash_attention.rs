@@ -7,9 +7,9 @@ use super::super::context::Context;
 use super::super::error::OperatorError;
 use super::super::info::Info;
 use super::super::operator::Kernel;
-use super::attention_run::{AttentionRun, K, MASK, PAST_KEY, PAST_VALUE, Q, V, attention_shape};
+use super::attention_run::{AttentionRun, MASK, PAST_KEY, PAST_VALUE, Projected, attention_shape};
 use super::elements;
-use crate::cpu::{AttentionInputs, AttentionOutputs, FlashAttention};
+use crate::cpu::{AttentionInputs, AttentionOutputs, FlashAttention, Strided};
 use crate::schema::{Attributes, FLASH_ATTENTION, FlashAttentionAttributes};
 
 pub(in crate::onnxruntime) struct FlashAttentionKernel {
@@ -28,18 +28,21 @@ impl Kernel for FlashAttentionKernel {
 
     fn compute(&self, context: &Context<'_>) -> Result<(), OperatorError> {
         let run = AttentionRun::new(context, &self.attributes)?;
-        let float = |index: usize| elements::<f32>(run.inputs[index], &FLASH_ATTENTION, index);
         let past = match run.in_place {
             true => None,
-            false => Some((float(PAST_KEY)?, float(PAST_VALUE)?)),
+            false => Some((
+                elements(run.past[0], &FLASH_ATTENTION, PAST_KEY)?,
+                elements(run.past[1], &FLASH_ATTENTION, PAST_VALUE)?,
+            )),
         };
+        let [q, k, v] = run.projected;
         let inputs = AttentionInputs {
             sizes: run.sizes,
-            q: float(Q)?,
-            k: float(K)?,
-            v: float(V)?,
+            q: rows(q)?,
+            k: rows(k)?,
+            v: rows(v)?,
             past,
-            mask: elements(run.inputs[MASK], &FLASH_ATTENTION, MASK)?,
+            mask: elements(run.mask, &FLASH_ATTENTION, MASK)?,
         };
         let [(y, y_len), (key, key_len), (value, value_len)] = run.outputs;
         // SAFETY: three outputs of their own, with as many elements. Where one is also the past, no slice of the past exists,
@@ -70,6 +73,14 @@ impl FlashAttentionKernel {
         let mut known = self.attentions.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         Arc::clone(known.entry(head_dim).or_insert_with(|| Arc::new(FlashAttention::new(shape))))
     }
+}
+
+/// Queries, keys or values where the node's inputs hold them.
+fn rows(projected: Projected<'_>) -> Result<Strided<'_>, OperatorError> {
+    let Projected { tensor, input, offset, stride } = projected;
+    let values = elements::<f32>(tensor, &FLASH_ATTENTION, input)?;
+    // No points, no columns.
+    Ok(Strided::new(values.get(offset..).unwrap_or_default(), stride))
 }
 
 /// # Safety

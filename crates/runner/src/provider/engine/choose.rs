@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tmoe_package::{Engine, EngineManifest, Flavour, Integrity, OpSet, Package};
+use tmoe_package::{Engine, EngineManifest, Flavour, Integrity, OpSet, Package, Precision};
 
 use super::error::{EngineError, Unfit};
 use crate::graph::GraphChoice;
@@ -29,10 +29,11 @@ impl Machine {
 
     /// The command that builds an engine for this machine where there is none to go by.
     fn build_command(&self, package: &Package, graph: GraphChoice) -> String {
-        /// What TensorRT-RTX builds for.
-        const RTX: [u32; 4] = [80, 86, 89, 120];
+        /// What TensorRT-RTX builds for; the first one only with products of half precision.
+        const RTX: [u32; 5] = [75, 80, 86, 89, 120];
         let has = |flavour| self.library(flavour).is_ok();
         let rtx = RTX.contains(&self.architecture)
+            && (self.architecture != RTX[0] || package.manifest().precision == Precision::Fp16)
             && (has(Flavour::TensorRtRtx) || !has(Flavour::TensorRt))
             && graph != GraphChoice::Only(OpSet::Plugin);
         let flavour = if rtx { Flavour::TensorRtRtx } else { Flavour::TensorRt };
@@ -107,7 +108,7 @@ mod tests {
     use std::fs;
     use std::path::PathBuf;
 
-    use tmoe_package::{FileEntry, Precision, Profile, Span, Tool, files, hash_bytes, hash_file};
+    use tmoe_package::{FileEntry, Profile, Span, Tool, files, hash_bytes, hash_file};
 
     use super::*;
 
@@ -216,8 +217,7 @@ mod tests {
 
     #[test]
     fn a_stale_or_truncated_engine_is_refused_with_the_command_that_builds_it_again() {
-        let command =
-            "--flavour tensorrt-rtx --architecture 86 --graph dense --batch 1,1,8 --context 1,1,8 --force";
+        let command = "--flavour tensorrt-rtx --architecture 86 --graph dense --precision fp32 --batch 1,1,8 --context 1,1,8 --force";
         let (_folder, package) = package();
         let engine =
             add(&package, Flavour::TensorRtRtx, 86, |manifest| manifest.package = hash_bytes(b"other"));

@@ -74,8 +74,13 @@ impl Load<'_> {
         self.check(&engine, manifest, &signature)?;
         let maker = self.device.within(|| EngineContexts::new(engine, self.device));
         let maker = maker.map_err(|error| error.of(&graph, self.device))?;
-        let facts =
-            EngineFacts { signature, profiles: manifest.profiles.clone(), graph, rebuild: self.rebuild() };
+        let facts = EngineFacts {
+            signature,
+            profiles: manifest.profiles.clone(),
+            precision: manifest.precision,
+            graph,
+            rebuild: self.rebuild(),
+        };
         EngineBackend::new(Box::new(maker), facts, Arc::clone(self.device), options.cuda_graph)
     }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tmoe_driver::{CallError, Device, Graph};
-use tmoe_package::Profile;
+use tmoe_package::{Precision, Profile};
 
 use super::cache::{CacheMemory, Captured, CapturedPass, Idle};
 use super::context::{Context, Contexts};
@@ -21,6 +21,8 @@ use crate::tensor::NamedTensors;
 pub(super) struct EngineFacts {
     pub(super) signature: Signature,
     pub(super) profiles: Vec<Profile>,
+    /// What its products are computed in.
+    pub(super) precision: Precision,
     pub(super) graph: GraphSource,
     /// The command that builds the engine again.
     pub(super) rebuild: String,
@@ -217,6 +219,10 @@ impl Backend for EngineBackend {
 
     fn threads(&self) -> usize {
         1
+    }
+
+    fn precision(&self, _: Precision) -> Precision {
+        self.facts.precision
     }
 
     fn run(&self, inputs: NamedTensors) -> Result<NamedTensors, Error> {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tmoe_driver::{Address, Device, Driver, Stream};
-use tmoe_package::{Profile, Span};
+use tmoe_package::{Precision, Profile, Span};
 use tmoe_tensorrt::Error;
 
 use super::context::{Context, Contexts};
@@ -77,6 +77,7 @@ pub(super) fn backend(captures: bool) -> Option<(EngineBackend, Arc<Record>, &'s
     let facts = EngineFacts {
         signature: signature(),
         profiles: profiles(),
+        precision: Precision::Fp32,
         graph: GraphSource::File("p/model.engine".into()),
         rebuild: "tmoe-export engine p".to_owned(),
     };

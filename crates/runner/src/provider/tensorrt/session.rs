@@ -28,6 +28,7 @@ pub(crate) struct TensorRtBackend {
     /// One for each profile; one alone for a graph of which nothing is known, which takes all shapes.
     sessions: Vec<Loaded>,
     profiles: Vec<Profile>,
+    reduced: Option<Reduced>,
     graph: GraphSource,
     /// How ONNX Runtime calls the device's memory.
     memory: MemoryInfo<'static>,
@@ -71,7 +72,14 @@ impl TensorRtBackend {
         };
         let memory =
             device_memory(options.device).map_err(|error| Error::load(Provider::TensorRt, graph, error))?;
-        Ok(Self { sessions, profiles, graph: graph.clone(), memory, device })
+        Ok(Self {
+            sessions,
+            profiles,
+            reduced: options.tensorrt.reduced,
+            graph: graph.clone(),
+            memory,
+            device,
+        })
     }
 
     /// The session for a pass.
@@ -175,6 +183,15 @@ impl Backend for TensorRtBackend {
 
     fn threads(&self) -> usize {
         1
+    }
+
+    fn precision(&self, stored: Precision) -> Precision {
+        match self.reduced {
+            None => stored,
+            Some(Reduced::Fp16) if stored == Precision::Bf16 => stored,
+            Some(Reduced::Fp16) => Precision::Fp16,
+            Some(Reduced::Bf16) => Precision::Bf16,
+        }
     }
 
     fn run(&self, inputs: NamedTensors) -> Result<NamedTensors, Error> {

@@ -2,13 +2,13 @@
 
 use std::ptr;
 
-use super::super::super::context::Context;
+use super::super::super::context::{Context, Tensor};
 use super::super::super::error::OperatorError;
 use super::super::super::info::Info;
 use super::super::super::operator::Kernel;
-use super::super::attention_run::{AttentionRun, K, MASK, PAST_KEY, PAST_VALUE, Q, V, attention_shape};
+use super::super::attention_run::{AttentionRun, MASK, PAST_KEY, PAST_VALUE, Projected, Q, attention_shape};
 use super::{address, float_type, products};
-use crate::cuda::{DeviceAttention, FlashAttention, FloatType, Products};
+use crate::cuda::{DeviceAttention, DeviceRows, FlashAttention, FloatType, Products};
 use crate::schema::{Attributes, FLASH_ATTENTION, FlashAttentionAttributes};
 
 pub(in crate::onnxruntime) struct FlashAttentionKernel {
@@ -30,21 +30,26 @@ impl Kernel for FlashAttentionKernel {
         let run = AttentionRun::new(context, &self.attributes)?;
         let shape = attention_shape(self.parameters, run.head_dim);
         let attention = FlashAttention::new(shape, self.compute_type, self.products)?;
-        let float = |index: usize| {
-            address::<f32>(&run.inputs[index], &FLASH_ATTENTION, index).map(|address| address.cast())
+        let float = |tensor: &Tensor<'_>, index: usize| {
+            address::<f32>(tensor, &FLASH_ATTENTION, index).map(|address| address.cast())
+        };
+        let rows = |Projected { tensor, input, offset, stride }: Projected<'_>| {
+            let address = address::<f32>(&tensor, &FLASH_ATTENTION, input)?.wrapping_add(offset).cast();
+            Ok::<_, OperatorError>(DeviceRows { address, stride })
         };
         let (past_key, past_value) = match run.in_place {
             true => (ptr::null(), ptr::null()),
-            false => (float(PAST_KEY)?, float(PAST_VALUE)?),
+            false => (float(&run.past[0], PAST_KEY)?, float(&run.past[1], PAST_VALUE)?),
         };
+        let [q, k, v] = run.projected;
         let [(y, _), (present_key, _), (present_value, _)] = run.outputs;
         let memory = DeviceAttention {
-            q: float(Q)?,
-            k: float(K)?,
-            v: float(V)?,
+            q: rows(q)?,
+            k: rows(k)?,
+            v: rows(v)?,
             past_key,
             past_value,
-            mask: address(&run.inputs[MASK], &FLASH_ATTENTION, MASK)?,
+            mask: address(&run.mask, &FLASH_ATTENTION, MASK)?,
             y: y.cast(),
             present_key: present_key.cast(),
             present_value: present_value.cast(),
