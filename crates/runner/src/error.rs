@@ -74,7 +74,7 @@ pub enum Error {
     /// A pass of a shape that TensorRT was not told to expect.
     #[error(
         "{graph} takes no pass of batch {batch}, sequence {sequence}, past {past}: its profiles are {}; {}{rebuild}",
-        ProfilesText(.profiles), series_advice(*.batch, .profiles)
+        ProfilesText(.profiles), shape_advice(*.batch, *.sequence, *.past, .profiles)
     )]
     Profile {
         /// Which engine.
@@ -148,10 +148,16 @@ impl fmt::Display for ProfilesText<'_> {
     }
 }
 
-/// More series than every profile takes can be forecast a few at a time.
-fn series_advice(batch: usize, profiles: &[Profile]) -> String {
-    match profiles.iter().map(|profile| profile.batch.max).max() {
-        Some(most) if batch > most as usize => format!("forecast at most {most} series at once, or "),
+/// More series than a profile takes can be forecast a few at a time, and from fewer points.
+fn shape_advice(batch: usize, sequence: usize, past: usize, profiles: &[Profile]) -> String {
+    let Some(profile) = profiles.iter().find(|profile| profile.past.covers(past)) else {
+        return String::new();
+    };
+    match (profile.batch.max, profile.sequence.max) {
+        (most, _) if batch > most as usize => format!("forecast at most {most} series at once, or "),
+        (_, most) if past == 0 && sequence > most as usize => {
+            format!("forecast from at most {most} points, or ")
+        }
         _ => String::new(),
     }
 }

@@ -118,10 +118,11 @@ impl Forecaster {
             .enumerate()
             .map(|(index, series)| limits.window(index, series))
             .collect::<Result<_, _>>()?;
-        let batches: Vec<Vec<&Window<'_>>> = plan(&windows, self.token_budget)
-            .into_iter()
-            .map(|batch| batch.into_iter().filter_map(|index| windows.get(index)).collect())
-            .collect();
+        let batches: Vec<Vec<&Window<'_>>> =
+            plan(&windows, self.token_budget, self.session.max_batch().unwrap_or(usize::MAX))
+                .into_iter()
+                .map(|batch| batch.into_iter().filter_map(|index| windows.get(index)).collect())
+                .collect();
 
         let steps = |batch: &[&Window<'_>]| horizon + batch.first().map_or(0, |window| window.trailing);
         let total = batches.iter().map(|batch| passes(&self.session, steps(batch))).sum();
@@ -207,6 +208,18 @@ mod tests {
         assert_eq!(passes.lock().unwrap()[0].input_ids.shape(), [3, 4, 1]);
         forecaster.clone().with_token_budget(8).forecast(&series, 1).unwrap();
         assert_eq!(forecaster.session().passes().prefill, 3);
+    }
+
+    #[test]
+    fn no_pass_has_more_series_than_the_provider_takes() {
+        let (session, passes) = crate::testing::session_of_batches(2);
+        let forecaster = Forecaster::new(session).with_normalization(Normalization::None);
+        let series: Vec<Vec<f64>> = (0..5).map(|index| vec![f64::from(index); 3]).collect();
+        let forecasts = forecaster.forecast(&series, 1).unwrap();
+        assert!(forecasts.iter().zip(0..).all(|(forecast, index)| forecast.values == [index as f32 + 1.0]));
+        let batches: Vec<usize> =
+            passes.lock().unwrap().iter().map(|pass| pass.input_ids.shape()[0]).collect();
+        assert_eq!(batches, [2, 2, 1]);
     }
 
     #[test]

@@ -149,6 +149,11 @@ impl Session {
         self.backend.threads()
     }
 
+    /// How many series a pass can have, where the provider has a limit: TensorRT's profiles do.
+    pub fn max_batch(&self) -> Option<usize> {
+        self.backend.max_batch()
+    }
+
     /// What products are computed in: that of the package, unless its engine was built with another.
     pub fn precision(&self) -> Precision {
         self.backend.precision(self.package.manifest().precision)

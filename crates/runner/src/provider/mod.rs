@@ -273,6 +273,11 @@ pub trait Backend: Send + Sync {
     /// How many threads compute one pass.
     fn threads(&self) -> usize;
 
+    /// How many series a pass can have, if there is a limit.
+    fn max_batch(&self) -> Option<usize> {
+        None
+    }
+
     /// What products are computed in, of a package with weights of this precision.
     fn precision(&self, stored: Precision) -> Precision {
         stored

@@ -51,6 +51,11 @@ impl PassShape {
     }
 }
 
+/// How many series every profile takes.
+pub(super) fn max_batch(profiles: &[Profile]) -> Option<usize> {
+    profiles.iter().map(|profile| profile.batch.max as usize).min()
+}
+
 #[cfg(test)]
 mod tests {
     use tmoe_package::Span;
@@ -90,7 +95,10 @@ mod tests {
             ];
             assert!(expected.iter().all(|part| text.contains(part)), "{text}");
         }
-        assert!(covering(9, 1, 0).unwrap_err().to_string().contains("at most 8 series at once"));
-        assert!(!covering(1, 2049, 0).unwrap_err().to_string().contains("series at once"));
+        let text = |batch, sequence| covering(batch, sequence, 0).unwrap_err().to_string();
+        assert!(text(9, 1).contains("forecast at most 8 series at once, or rebuild"), "{}", text(9, 1));
+        let context = "forecast from at most 2048 points, or rebuild";
+        assert!(text(1, 2049).contains(context), "{}", text(1, 2049));
+        assert_eq!(max_batch(&profiles()), Some(8));
     }
 }

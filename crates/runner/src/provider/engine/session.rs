@@ -11,7 +11,7 @@ use super::generation::EngineGeneration;
 use super::pass::{PassCache, PassError, bind, queue};
 use crate::contract::CacheLayout;
 use crate::error::{Error, GraphSource};
-use crate::provider::profile::PassShape;
+use crate::provider::profile::{PassShape, max_batch};
 use crate::provider::step::{StepLayout, StepMemory};
 use crate::provider::{Backend, Generation};
 use crate::signature::Signature;
@@ -219,6 +219,10 @@ impl Backend for EngineBackend {
 
     fn threads(&self) -> usize {
         1
+    }
+
+    fn max_batch(&self) -> Option<usize> {
+        max_batch(&self.facts.profiles)
     }
 
     fn precision(&self, _: Precision) -> Precision {

@@ -18,7 +18,7 @@ use crate::ports;
 use crate::provider::cuda::memory_error::{load_error_of, run_error};
 use crate::provider::cuda::session::{check_assignment, device_id, device_memory};
 use crate::provider::onnxruntime::{GrowingGeneration, Loaded, RECORD_ASSIGNMENT, Setup};
-use crate::provider::profile::PassShape;
+use crate::provider::profile::{PassShape, max_batch};
 use crate::provider::{Backend, Generation, GraphContent, Provider, ProviderOptions, Reduced};
 use crate::signature::Signature;
 use crate::tensor::NamedTensors;
@@ -183,6 +183,10 @@ impl Backend for TensorRtBackend {
 
     fn threads(&self) -> usize {
         1
+    }
+
+    fn max_batch(&self) -> Option<usize> {
+        max_batch(&self.profiles)
     }
 
     fn precision(&self, stored: Precision) -> Precision {
