@@ -39,8 +39,8 @@ pub struct ProviderOptions {
 /// What can be set on the providers that run TensorRT.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TensorRtOptions {
-    /// The library of plugins, `libtmoe_trt_plugins.so`, which the graph `plugin` needs. `engine` also finds it in the engine's
-    /// folder and beside the program. Like every library it can do whatever this process can. Heeded by `tensorrt` and `engine`.
+    /// The library of plugins, `libtmoe_trt_plugins.so`, which the graph `plugin` needs. `engine` also finds it beside the
+    /// program. Like every library it can do whatever this process can. Heeded by `tensorrt` and `engine`.
     pub plugins: Option<PathBuf>,
     /// Series at a time that engines are built for; `None`: as many as `tmoe-export engine` builds for. Heeded by `tensorrt`:
     /// the engines of `engine` are built already.

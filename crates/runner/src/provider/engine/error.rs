@@ -65,8 +65,7 @@ pub enum EngineError {
     Package(#[from] tmoe_package::EngineError),
     /// The engine's plugins are not there.
     #[error(
-        "{} needs the plugin library {file}, which is neither in that folder nor beside the program; put it there, or name it \
-         with --plugins",
+        "{} needs the plugin library {file}, which is not beside the program; put it there, or name it with --plugins",
         engine.display()
     )]
     NoPlugins {

@@ -12,7 +12,7 @@ use super::choose::Machine;
 use super::context::EngineContexts;
 use super::error::EngineError;
 use super::machine;
-use super::pass::PassError;
+use super::pass::{PassError, says_out_of_memory};
 use super::session::{EngineBackend, EngineFacts};
 use crate::error::{Error, GraphSource};
 use crate::ports;
@@ -64,7 +64,7 @@ impl Load<'_> {
         let path = self.engine.path();
         let plan = fs::read(&path).map_err(|source| EngineError::File { path, source })?;
         let engine = self.deserialize(library, &plan).map_err(|error| match error {
-            PassError::TensorRt(error) if !error.to_string().to_lowercase().contains("out of memory") => {
+            PassError::TensorRt(error) if !says_out_of_memory(&error.to_string()) => {
                 Error::from(self.refused(error))
             }
             other => other.of(&graph, self.device),
@@ -88,26 +88,14 @@ impl Load<'_> {
         self.device.within(|| Ok(Runtime::new(library)?.deserialize(plan)?))
     }
 
-    /// The library of plugins that the engine needs: the one that is named, or one in the engine's folder or beside the program.
+    /// The library of plugins that the engine needs: the one that is named, or one beside the program. What lies in a package is data
+    /// and is not run, whatever its manifest says.
     fn plugins(&self, named: Option<&Path>) -> Result<Option<PathBuf>, EngineError> {
         let folder = self.engine.folder().to_owned();
         let Some(needed) = &self.engine.manifest().plugins else { return Ok(None) };
-        let path = match named {
-            Some(path) => path.to_owned(),
-            None => {
-                let program = tmoe_libraries::running_program();
-                let beside = program
-                    .iter()
-                    .flat_map(|program| tmoe_libraries::folders_near(program, &["lib"], "tensorrt-plugins"));
-                let mut places =
-                    std::iter::once(folder.clone()).chain(beside).map(|place| place.join(&needed.file));
-                let found = places.find(|path| path.is_file());
-                found.ok_or_else(|| EngineError::NoPlugins {
-                    engine: folder.clone(),
-                    file: needed.file.clone(),
-                })?
-            }
-        };
+        let path = named.map(Path::to_owned).or_else(|| beside_program(&needed.file));
+        let path =
+            path.ok_or_else(|| EngineError::NoPlugins { engine: folder.clone(), file: needed.file.clone() })?;
         let (found, _) =
             hash_file(&path).map_err(|source| EngineError::File { path: path.clone(), source })?;
         if found != needed.sha256 {
@@ -138,6 +126,16 @@ impl Load<'_> {
             }),
         }
     }
+}
+
+/// A file of that name beside the program; none for what is more than a name.
+fn beside_program(file: &str) -> Option<PathBuf> {
+    if Path::new(file).file_name().is_none_or(|name| name != file) {
+        return None;
+    }
+    let program = tmoe_libraries::running_program()?;
+    let folders = tmoe_libraries::folders_near(&program, &["lib"], "tensorrt-plugins");
+    folders.into_iter().map(|folder| folder.join(file)).find(|path| path.is_file())
 }
 
 /// What is other in an engine than in the graphs of its package.
@@ -219,6 +217,16 @@ mod tests {
                 profiles: Vec::new(),
             })
             .into()
+    }
+
+    #[test]
+    fn plugins_are_found_beside_the_program_by_name_and_nowhere_else() {
+        let program = tmoe_libraries::running_program().unwrap();
+        let name = program.file_name().unwrap().to_str().unwrap();
+        assert_eq!(beside_program(name), Some(program.clone()));
+        for path in [program.to_str().unwrap(), &format!("../deps/{name}"), &format!("{name}/"), "..", ""] {
+            assert_eq!(beside_program(path), None, "{path}");
+        }
     }
 
     #[test]

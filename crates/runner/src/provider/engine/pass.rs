@@ -42,13 +42,19 @@ impl PassError {
             }
             other => {
                 let message = other.to_string();
-                match is_out_of_memory(&message.to_lowercase()) {
+                match says_out_of_memory(&message) {
                     true => device_memory(graph, device, None, "what TensorRT needs".to_owned()),
                     false => Error::run(Provider::Engine, graph, message),
                 }
             }
         }
     }
+}
+
+/// How TensorRT says that the device's memory is too small.
+pub(super) fn says_out_of_memory(message: &str) -> bool {
+    let message = message.to_lowercase();
+    is_out_of_memory(&message) || message.contains("outofmemory")
 }
 
 /// The cache as one pass sees it.
@@ -123,4 +129,30 @@ pub(super) unsafe fn queue(
         memory.queue_download(step)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tmoe_driver::testing;
+
+    use super::*;
+
+    #[test]
+    fn memory_that_tensorrt_does_not_get_is_told_with_what_is_free() {
+        let Some(driver) = testing::driver(1, 0) else { return };
+        let device = Device::open(driver.unwrap(), 0).unwrap();
+        let said = |message: &str| {
+            let error = tmoe_tensorrt::Error::Refused { operation: "the pass", message: message.to_owned() };
+            PassError::from(error).of(&GraphSource::Memory, &device)
+        };
+        for message in
+            ["Error Code 2: OutOfMemory (Requested size was 4096 bytes.)", "CUDA error: out of memory"]
+        {
+            let error = said(message);
+            assert!(matches!(error, Error::DeviceMemory { .. }), "{error}");
+            assert!(error.to_string().contains("what TensorRT needs: 64.0 of 64.0 MiB are free"), "{error}");
+        }
+        let error = said("Error Code 1: Cuda Runtime (an illegal memory access was encountered)");
+        assert!(matches!(error, Error::Provider { provider: Provider::Engine, .. }), "{error}");
+    }
 }
