@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
     /// Package folder
     #[arg(value_name = "PACKAGE")]
     package: PathBuf,
-    /// Providers to check; those that this machine can run unless said
+    /// Providers to check; those that this machine can run unless said, but for tensorrt, which builds engines first
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     providers: Vec<Provider>,
     #[command(flatten)]
@@ -35,6 +35,10 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
+/// Why `tensorrt` is only checked when it is asked for.
+const BUILDS: &str =
+    "it builds engines into the package first, which takes minutes; ask for it with --providers tensorrt";
+
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let package = Package::open(&arguments.package)?;
     let selftest = SelfTest::read(&package)?;
@@ -43,7 +47,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let (mut rows, mut skipped) = (Vec::new(), Vec::new());
     for provider in Provider::ALL {
         if arguments.providers.is_empty() {
-            if let Availability::Missing { reason } = provider.availability() {
+            let skip = match provider.availability() {
+                Availability::Missing { reason } => Some(reason),
+                Availability::Ready { .. } if provider == Provider::TensorRt => Some(BUILDS.to_owned()),
+                Availability::Ready { .. } => None,
+            };
+            if let Some(reason) = skip {
                 skipped.push((provider, reason));
                 continue;
             }
