@@ -149,7 +149,9 @@ mod tests {
         }
         for (version, found) in [("12.4, V12.4.131", "12.4"), ("11.9, V11.9.1", "11.9")] {
             let error = verdict(&format!("Cuda compilation tools, release {version}")).unwrap_err();
-            for part in [&format!("(from PATH) is of CUDA {found};"), "need CUDA 12.8 or newer", "set CUDA_HOME"] {
+            for part in
+                [&format!("(from PATH) is of CUDA {found};"), "need CUDA 12.8 or newer", "set CUDA_HOME"]
+            {
                 assert!(error.contains(part), "{part:?} is not in {error}");
             }
         }
