@@ -254,12 +254,14 @@ impl<'a> GpuPrograms<'a> {
         let mut exports = OsString::from("--version-script=");
         exports.push(headers.join("exports.map"));
         let mut link = Command::new(&toolkit.nvcc);
-        link.args(["-shared", "-Xlinker", "-s", "-Xlinker"]).arg(exports);
-        // In one argument: nvcc puts the linker's options before all files.
+        // Without a name of its own, programs would look for it at its path here.
+        link.args(["-shared", "-Xlinker", "-soname=libtmoe_kernels.so", "-Xlinker", "-s", "-Xlinker"])
+            .arg(exports);
+        // In one argument, since nvcc puts the linker's options before all files; and again as a file, since it wants one.
         let mut whole = OsString::from("--whole-archive,");
         whole.push(kernels);
         whole.push(",--no-whole-archive");
-        link.arg("-Xlinker").arg(whole);
+        link.arg("-Xlinker").arg(whole).arg(kernels);
         link.arg("-L").arg(&toolkit.libraries).arg("-o").arg(&shared_kernels);
         process::run(&mut link)?;
         Ok(Self { toolkit, compiler, objects, support: archive, shared_kernels, kernels: kernels.to_owned() })
@@ -276,8 +278,7 @@ impl<'a> GpuPrograms<'a> {
             link.arg(object).args([&self.support, &self.shared_kernels]);
             // The first that has a symbol gives it: of the archive, only what is not in the interface.
             link.args(insides.then_some(&self.kernels));
-            // nvcc hands its arguments to a shell.
-            link.args(["-Xlinker", "-s", "-Xlinker", r"-rpath=\$ORIGIN/.."]);
+            link.args(["-Xlinker", "-s", "-Xlinker", "-rpath=$ORIGIN/.."]);
             link.arg("-L").arg(&self.toolkit.libraries).arg("-o").arg(program);
             process::run(&mut link)?;
         }
