@@ -113,38 +113,40 @@ class Report:
         self.records = []
 
     def run(self, title, command, **environment):
-        """Whether the command succeeded, or was not wanted."""
-        return self._run(title, command, environment, capture=False) is not None
+        """Runs a check, its output shown."""
+        if self.filter in title:
+            self._run(title, command, environment)
 
     def lines(self, title, command, **environment):
         """The command's standard output, which is shown too, or None if it failed or was not wanted."""
-        return self._run(title, command, environment, capture=True)
+        if self.filter not in title:
+            return None
+        done = self._run(title, command, environment, stdout=subprocess.PIPE)
+        return done.stdout if done and done.returncode == 0 else None
 
     def measure(self, title, command, **environment):
-        """Keeps the JSON lines that the command prints."""
-        printed = self.lines(title, command, **environment)
+        """Keeps the JSON lines that the command prints, those before a failure too."""
+        if self.filter not in title:
+            return
+        done = self._run(title, command, environment, skipped=NO_GPU, stdout=subprocess.PIPE)
         try:
-            self.records += [json.loads(line) for line in (printed or "").splitlines() if line.startswith("{")]
+            self.records += [json.loads(line) for line in (done.stdout if done else "").splitlines() if line.startswith("{")]
         except json.JSONDecodeError as error:
             self.fail(title, f"printed a line that is not JSON: {error}")
 
-    def _run(self, title, command, environment, capture):
-        if self.filter not in title:
-            return None if capture else ""
+    def _run(self, title, command, environment, skipped=None, stdout=None):
+        """`skipped` is the code of a program that has nothing to do on this GPU."""
         print(f"\n==> {title}\n    $ {' '.join(map(str, command))}", flush=True)
         start = time.monotonic()
         try:
-            done = subprocess.run(
-                list(map(str, command)), env=os.environ | environment, stdout=subprocess.PIPE if capture else None, text=True
-            )
+            done = subprocess.run(list(map(str, command)), env=os.environ | environment, stdout=stdout, text=True)
         except OSError as error:
             self.fail(title, str(error))
             return None
-        if capture:
-            print(done.stdout, end="", flush=True)
-        outcome = {0: "passed", NO_GPU: "skipped"}.get(done.returncode, f"FAILED with code {done.returncode}")
+        print(done.stdout or "", end="", flush=True)
+        outcome = {0: "passed", skipped: "skipped"}.get(done.returncode, f"FAILED with code {done.returncode}")
         self.rows.append((outcome, title, f"{time.monotonic() - start:.1f} s"))
-        return None if done.returncode else done.stdout or ""
+        return done
 
     def skip(self, title, reason):
         if self.filter in title:

@@ -207,6 +207,21 @@ class Folder(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("FAILED with code 3   a_test", done.stdout)
 
+    def test_a_test_that_finds_no_gpu_where_the_driver_knows_one_fails_the_check(self):
+        self.driver()
+        self.script("tests/a_test", "exit 77")
+        done = self.run_script("check", "--no-sanitizer", "--filter", "_test")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("FAILED with code 77  a_test", done.stdout)
+
+    def test_what_was_measured_before_a_failure_is_kept(self):
+        self.driver()
+        self.script("bench/bench_moe", """echo '{"name": "copy", "bytes_per_second": 1}'; exit 4""")
+        done = self.run_script("bench", "--filter", "bench_moe", "--output", "result.md")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        records = json.loads((self.folder / "result.json").read_text())["records"]
+        self.assertEqual(records, [{"name": "copy", "bytes_per_second": 1}])
+
     def test_the_error_of_bf16_is_checked_where_a_csv_is_given(self):
         self.driver()
         (self.folder / "ort.so").write_text("")
