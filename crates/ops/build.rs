@@ -47,6 +47,7 @@ fn build_kernels() -> Result<(), String> {
     }
 
     let toolkit = toolkit::find(&out)?;
+    toolkit.check_version()?;
     let architectures = toolkit::architectures();
     println!("nvcc: {} (from {}), for {architectures}", toolkit.nvcc.display(), toolkit.origin);
     let mut arguments = toolkit::options(&architectures)?;

@@ -1,8 +1,8 @@
-// How long attention and RMSNorm take on a GPU, beside the time that their bytes alone take at the speed of a copy.
+// How long attention takes on a GPU, beside the time that its bytes alone take at the speed of a copy.
 //
 //   nvcc -O3 -std=c++17 -arch=native -I plugins/kernels -I plugins/tests -o bench_attention plugins/tests/bench_attention.cpp
-//       plugins/kernels/flash_attention*.cu plugins/kernels/rms_norm.cu
-//   ./bench_attention [REPEATS]
+//       plugins/kernels/flash_attention*.cu
+//   ./bench_attention [--json] [REPEATS]
 //
 // Times are medians over the repeats, between two events, of all launches of a call; before each repeat a buffer larger than the L2
 // cache is overwritten. Without a GPU it ends with 77.
@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "support/device_clock.h"
+#include "support/measurement.h"
 #include "tmoe_kernels.h"
 
 using namespace tmoe::test;
@@ -25,18 +26,11 @@ namespace {
 
 std::size_t size_of(std::int32_t type) { return type == TMOE_FLOAT32 ? 4 : 2; }
 
-const char *name_of(std::int32_t type) { return type == TMOE_FLOAT32 ? "float32" : type == TMOE_FLOAT16 ? "float16" : "bfloat16"; }
-
-void print(const std::string &what, double seconds, double bytes, double bandwidth, double operations) {
-    const double floor = bytes / bandwidth;
-    std::printf("%-64s %10.1f us   bytes' floor %8.1f us (x %5.2f)", what.c_str(), 1e6 * seconds, 1e6 * floor, seconds / floor);
-    if (operations > 0.0) std::printf("   %7.1f TFLOP/s", 1e-12 * operations / seconds);
-    std::printf("\n");
-}
+const char *name_of(std::int32_t type) { return type == TMOE_FLOAT32 ? "fp32" : type == TMOE_FLOAT16 ? "fp16" : "bf16"; }
 
 // `sequence` new points, all of them queries, on a cache of `past`, appended in place.
-void bench_attention(const Clock &clock, double bandwidth, int heads, int head_dim, std::int32_t io, std::int32_t compute,
-                     std::int64_t batch, std::int64_t sequence, std::int64_t past) {
+void bench(const Clock &clock, const Ceilings &ceilings, bool json, int heads, int head_dim, std::int32_t io, std::int32_t compute,
+           std::int64_t batch, std::int64_t sequence, std::int64_t past) {
     const std::int64_t total = past + sequence;
     tmoe_attention_shape shape{};
     shape.batch = batch;
@@ -62,10 +56,11 @@ void bench_attention(const Clock &clock, double bandwidth, int heads, int head_d
                                     y.data(), key.data(), value.data(), workspace.data(), workspace.bytes(), stream);
     };
     char what[128];
-    std::snprintf(what, sizeof what, "attention %2d x %3d, %s/%s, %2lld x %4lld points on %4lld", heads, head_dim, name_of(io),
-                  name_of(compute), (long long)batch, (long long)sequence, (long long)past);
+    std::snprintf(what, sizeof what, "batch=%lld heads=%d head_dim=%d queries=%lld past=%lld", (long long)batch, heads, head_dim,
+                  (long long)sequence, (long long)past);
+    const std::string dtype = std::string(name_of(compute)) + (io == compute ? "" : std::string(" (io ") + name_of(io) + ")");
     if (run(nullptr) == TMOE_UNSUPPORTED) {
-        std::printf("%-64s not on this device\n", what);
+        print_unsupported("flash_attention", what, dtype, json);
         return;
     }
     const double seconds = clock.seconds([&](cudaStream_t stream) { require(run(stream), what); });
@@ -73,31 +68,24 @@ void bench_attention(const Clock &clock, double bandwidth, int heads, int head_d
     const double bytes = 4.0 * double(new_bytes) + 2.0 * double(cache_bytes) + 8.0 * double(batch * total) +
                          2.0 * width * double(sequence) * double(size_of(compute));
     const double pairs = double(sequence) * (double(past) + 0.5 * double(sequence + 1));
-    print(what, seconds, bytes, bandwidth, 4.0 * width * pairs);
-}
-
-void bench_rms_norm(const Clock &clock, double bandwidth, std::int64_t rows, int hidden, std::int32_t type) {
-    const tmoe_rms_norm_shape shape{rows, hidden, type, 1e-6f};
-    const std::size_t bytes = std::size_t(rows * hidden) * size_of(type);
-    const Buffer x(bytes), residual(bytes), sum(bytes), y(bytes), weight(std::size_t(hidden) * 4);
-    const double seconds = clock.seconds([&](cudaStream_t stream) {
-        require(tmoe_add_rms_norm(&shape, x.data(), residual.data(), static_cast<const float *>(weight.data()), sum.data(), y.data(), stream),
-                "tmoe_add_rms_norm");
-    });
-    char what[128];
-    std::snprintf(what, sizeof what, "sum and RMSNorm, %s, %6lld rows of %4d", name_of(type), (long long)rows, hidden);
-    print(what, seconds, 4.0 * double(bytes), bandwidth, 0.0);
+    print({"flash_attention", what, dtype, seconds, bytes, 4.0 * width * pairs}, ceilings, json);
 }
 
 }  // namespace
 
 int main(int argc, char **argv) {
     const cudaDeviceProp properties = gpu_or_skip();
-    const Clock clock(repeats_of(argc, argv));
-    const double bandwidth = copy_bandwidth(clock);
-    std::printf("%s, sm_%d%d, %d multiprocessors; a copy moves %.0f GB/s\n", properties.name, properties.major, properties.minor,
-                properties.multiProcessorCount, 1e-9 * bandwidth);
+    const BenchmarkOptions options = options_of(argc, argv);
+    const Clock clock(options.repeats);
+    const Ceilings ceilings{copy_bandwidth(clock), 0.0};
+    print_device(properties.name, properties.major, properties.minor, properties.multiProcessorCount, ceilings, options.json);
 
+    // Those that are compared with other libraries, whose inputs have the type of their products.
+    for (const int head_dim : {32, 64}) {
+        bench(clock, ceilings, options.json, 12, head_dim, TMOE_BFLOAT16, TMOE_BFLOAT16, 8, 4096, 0);
+        for (const std::int64_t batch : {1, 32})
+            bench(clock, ceilings, options.json, 12, head_dim, TMOE_BFLOAT16, TMOE_BFLOAT16, batch, 64, 4032);
+    }
     struct Model {
         int heads, head_dim;
     };
@@ -106,19 +94,14 @@ int main(int argc, char **argv) {
         for (const std::int32_t compute : {TMOE_BFLOAT16, TMOE_FLOAT16, TMOE_FLOAT32}) {
             for (const std::int64_t batch : {1, 32}) {
                 for (const std::int64_t sequence : {512, 2048, 4096}) {
-                    bench_attention(clock, bandwidth, model.heads, model.head_dim, TMOE_FLOAT32, compute, batch, sequence, 0);
+                    bench(clock, ceilings, options.json, model.heads, model.head_dim, TMOE_FLOAT32, compute, batch, sequence, 0);
                 }
                 for (const std::int64_t sequence : {1, 8, 64}) {
                     for (const std::int64_t past : {512, 4032}) {
-                        bench_attention(clock, bandwidth, model.heads, model.head_dim, TMOE_FLOAT32, compute, batch, sequence, past);
+                        bench(clock, ceilings, options.json, model.heads, model.head_dim, TMOE_FLOAT32, compute, batch, sequence, past);
                     }
                 }
             }
-        }
-    }
-    for (const std::int32_t type : {TMOE_FLOAT32, TMOE_BFLOAT16}) {
-        for (const std::int64_t rows : {1, 64, 512, 16384, 131072}) {
-            for (const int hidden : {384, 768, 1024, 4096}) bench_rms_norm(clock, bandwidth, rows, hidden, type);
         }
     }
     return 0;

@@ -3,12 +3,16 @@
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// What is compiled for: machine code of every generation, and PTX of the newest for what comes after it.
 const ARCHITECTURES: &str = "75,80,86,89,90a,120";
 
 /// The variable that names other architectures.
 pub(crate) const ARCHITECTURES_VARIABLE: &str = "TMOE_CUDA_ARCHITECTURES";
+
+/// The oldest compiler that knows the options of [`options`] and the newest of [`ARCHITECTURES`].
+const OLDEST: [u32; 2] = [12, 8];
 
 /// A CUDA toolkit, or as much of one as compiling needs.
 #[derive(Clone, Debug)]
@@ -45,6 +49,42 @@ pub(crate) fn find(inside_target: &Path) -> Result<Toolkit, String> {
          folder of a CUDA toolkit, 12.8 or newer"
             .to_owned()
     })
+}
+
+impl Toolkit {
+    /// Fails with what to do if the compiler does not start or is older than [`OLDEST`].
+    pub(crate) fn check_version(&self) -> Result<(), String> {
+        let (nvcc, [major, minor]) = (self.nvcc.display(), OLDEST);
+        let remedy = format!(
+            "the kernels need CUDA {major}.{minor} or newer: set CUDA_HOME to the folder of one; `cargo xtask cuda` installs one \
+             below the target folder, in {INSTALLED}, if none newer is found"
+        );
+        let output = Command::new(&self.nvcc)
+            .arg("--version")
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| format!("cannot start {nvcc} (from {}): {error}; {remedy}", self.origin))?;
+        let printed = String::from_utf8_lossy(&output.stdout);
+        match version_in(&printed) {
+            Some(version) if version >= OLDEST => Ok(()),
+            Some([major, minor]) => {
+                Err(format!("{nvcc} (from {}) is of CUDA {major}.{minor}; {remedy}", self.origin))
+            }
+            None => Err(format!(
+                "{nvcc} --version (from {}) names no release, it printed {:?}; {remedy}",
+                self.origin,
+                printed.trim()
+            )),
+        }
+    }
+}
+
+/// Major and minor version in what `nvcc --version` prints: `... tools, release 13.0, V13.0.88`.
+fn version_in(printed: &str) -> Option<[u32; 2]> {
+    let release = printed.split("release ").nth(1)?;
+    let (major, rest) = release.split_once('.')?;
+    let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    Some([major.parse().ok()?, minor.parse().ok()?])
 }
 
 fn in_home(home: &Path, origin: &'static str) -> Option<Toolkit> {

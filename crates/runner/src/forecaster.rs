@@ -109,34 +109,79 @@ impl Forecaster {
         horizon: usize,
         control: &Control<'_>,
     ) -> Result<Vec<Forecast>, Error> {
-        let positions = self.session.package().manifest().model.max_positions();
-        let limits = Limits { horizon, context: self.context, positions };
-        limits.check()?;
+        let limits = self.limits(horizon)?;
         let series: Vec<Series<'a>> = series.into_iter().map(Into::into).collect();
         let windows: Vec<Window<'_>> = series
             .iter()
             .enumerate()
             .map(|(index, series)| limits.window(index, series))
             .collect::<Result<_, _>>()?;
-        let batches: Vec<Vec<&Window<'_>>> =
-            plan(&windows, self.token_budget, self.session.max_batch().unwrap_or(usize::MAX))
-                .into_iter()
-                .map(|batch| batch.into_iter().filter_map(|index| windows.get(index)).collect())
-                .collect();
+        self.run(&windows, horizon, control)?.into_iter().map(|forecast| Ok(forecast?)).collect()
+    }
 
-        let steps = |batch: &[&Window<'_>]| horizon + batch.first().map_or(0, |window| window.trailing);
-        let total = batches.iter().map(|batch| passes(&self.session, steps(batch))).sum();
+    /// As [`Forecaster::forecast_with`], but a series that cannot be forecast spoils no other: its place in the result says why.
+    ///
+    /// # Errors
+    ///
+    /// What no series is to blame for: [`Error::Series`] for the horizon and the context, [`Error::Provider`],
+    /// [`Error::Cancelled`].
+    pub fn forecast_each<'a, S: Into<Series<'a>>>(
+        &self,
+        series: impl IntoIterator<Item = S>,
+        horizon: usize,
+        control: &Control<'_>,
+    ) -> Result<Vec<Result<Forecast, SeriesError>>, Error> {
+        let limits = self.limits(horizon)?;
+        let series: Vec<Series<'a>> = series.into_iter().map(Into::into).collect();
+        let windows: Vec<Result<Window<'_>, SeriesError>> =
+            series.iter().enumerate().map(|(index, series)| limits.window(index, series)).collect();
+        let (mut usable, mut results) = (Vec::new(), Vec::with_capacity(windows.len()));
+        for window in windows {
+            results.push(window.map(|window| usable.push(window)));
+        }
+        let mut forecasts = self.run(&usable, horizon, control)?.into_iter();
+        let forecast = |result: Result<(), SeriesError>| {
+            result.and_then(|()| {
+                forecasts.next().unwrap_or_else(|| unreachable!("every window that is run has a forecast"))
+            })
+        };
+        Ok(results.into_iter().map(forecast).collect())
+    }
+
+    fn limits(&self, horizon: usize) -> Result<Limits, SeriesError> {
+        let positions = self.session.package().manifest().model.max_positions();
+        let limits = Limits { horizon, context: self.context, positions };
+        limits.check()?;
+        Ok(limits)
+    }
+
+    /// Forecasts windows, batch by batch; the results are in the windows' order.
+    fn run(
+        &self,
+        windows: &[Window<'_>],
+        horizon: usize,
+        control: &Control<'_>,
+    ) -> Result<Vec<Result<Forecast, SeriesError>>, Error> {
+        let most = self.session.max_batch().unwrap_or(usize::MAX);
+        let batches = plan(windows, self.token_budget, most);
+        let trailing = |batch: &[usize]| {
+            batch.first().and_then(|&index| windows.get(index)).map_or(0, |window| window.trailing)
+        };
+        let total = batches.iter().map(|batch| passes(&self.session, horizon + trailing(batch))).sum();
         let mut done = 0;
-        let mut forecasts: Vec<(usize, Forecast)> = Vec::with_capacity(windows.len());
-        for windows in &batches {
-            let steps = steps(windows);
-            let batch = Batch::new(windows, self.normalization);
+        let mut forecasts: Vec<(usize, Result<Forecast, SeriesError>)> = Vec::with_capacity(windows.len());
+        for indices in &batches {
+            let steps = horizon + trailing(indices);
+            let rows: Vec<&Window<'_>> = indices.iter().filter_map(|&index| windows.get(index)).collect();
+            let batch = Batch::new(&rows, self.normalization);
             let report = |pass| control.report(Progress { done: done + pass, total });
             let (input_ids, mask) = (batch.input_ids.view(), batch.attention_mask.view());
             let values = generate_reporting(&self.session, input_ids, mask, steps, control, &report)?;
             done += passes(&self.session, steps);
-            for ((window, row), &scale) in windows.iter().zip(values.rows()).zip(&batch.scales) {
-                forecasts.push((window.label.index, finish(window, row, scale)?));
+            for (((window, row), &scale), &index) in
+                rows.iter().zip(values.rows()).zip(&batch.scales).zip(indices)
+            {
+                forecasts.push((index, finish(window, row, scale)));
             }
         }
         forecasts.sort_unstable_by_key(|(index, _)| *index);
@@ -266,6 +311,20 @@ mod tests {
         let error = forecaster.with_context(0).forecast([&[1.0]], 1).unwrap_err();
         assert!(matches!(error, Error::Series(SeriesError::ContextZero)), "{error}");
         assert!(passes.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_series_that_cannot_be_forecast_spoils_no_other() {
+        let (forecaster, passes) = forecaster();
+        let series = [vec![1.0, 2.0], vec![NAN], vec![], vec![5.0]];
+        let forecasts = forecaster.forecast_each(&series, 1, &Control::new()).unwrap();
+        let values = |index: usize| forecasts[index].as_ref().unwrap().values.clone();
+        assert_eq!((values(0), values(3)), (vec![3.0], vec![6.0]));
+        assert!(matches!(&forecasts[1], Err(SeriesError::AllMissing { series, .. }) if series.index == 1));
+        assert!(matches!(&forecasts[2], Err(SeriesError::Empty { series }) if series.index == 2));
+        assert_eq!(passes.lock().unwrap().len(), 1);
+        let error = forecaster.forecast_each(&series, 0, &Control::new()).unwrap_err();
+        assert!(matches!(error, Error::Series(SeriesError::HorizonZero)), "{error}");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <vector>
 
@@ -29,8 +30,27 @@ inline cudaDeviceProp gpu_or_skip() {
     return properties;
 }
 
-// The number of repeats on the command line, or 50.
-inline int repeats_of(int argc, char **argv) { return argc > 1 ? std::max(1, std::atoi(argv[1])) : 50; }
+struct BenchmarkOptions {
+    int repeats = 50;
+    bool json = false;
+};
+
+// [--json] [REPEATS]; ends with 2 on anything else.
+inline BenchmarkOptions options_of(int argc, char **argv) {
+    BenchmarkOptions options;
+    for (int i = 1; i < argc; ++i) {
+        if (std::strcmp(argv[i], "--json") == 0) {
+            options.json = true;
+            continue;
+        }
+        options.repeats = std::atoi(argv[i]);
+        if (options.repeats < 1) {
+            std::fprintf(stderr, "usage: %s [--json] [REPEATS]\n", argv[0]);
+            std::exit(2);
+        }
+    }
+    return options;
+}
 
 // Device memory with the bytes of small numbers in every type.
 class Buffer {

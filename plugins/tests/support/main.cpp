@@ -6,6 +6,7 @@
 #include <cstring>
 #include <exception>
 #include <string>
+#include <vector>
 
 #include "support/test.h"
 
@@ -16,6 +17,8 @@ constexpr int kNoDevice = 77;
 struct Options {
     bool list = false;
     std::string filter;
+    // At most this many cases, spread over those that the filter leaves; 0: all of them.
+    int sample = 0;
 #if defined(TMOE_EMULATOR)
     int capability = 90;
 #endif
@@ -23,7 +26,7 @@ struct Options {
 
 [[noreturn]] void usage(const char *program) {
     std::fprintf(stderr,
-                 "usage: %s [--list] [--filter TEXT]"
+                 "usage: %s [--list] [--filter TEXT] [--sample N]"
 #if defined(TMOE_EMULATOR)
                  " [--device 75|80|86|89|90|120] [--order forward|reverse|shuffled]"
 #endif
@@ -44,6 +47,8 @@ Options parse(int count, char **arguments) {
         const std::string value = arguments[i];
         if (name == "--filter") {
             options.filter = value;
+        } else if (name == "--sample" && std::atoi(value.c_str()) > 0) {
+            options.sample = std::atoi(value.c_str());
 #if defined(TMOE_EMULATOR)
         } else if (name == "--device") {
             options.capability = std::atoi(value.c_str());
@@ -79,6 +84,19 @@ int select_device([[maybe_unused]] const Options &options) {
     return major * 10 + minor;
 }
 
+// The cases that the options ask for.
+std::vector<tmoe::test::Case> selected(const Options &options) {
+    std::vector<tmoe::test::Case> found;
+    for (const tmoe::test::Case &one : tmoe::test::cases().all()) {
+        if (one.name.find(options.filter) != std::string::npos) found.push_back(one);
+    }
+    const std::size_t wanted = std::size_t(options.sample);
+    if (wanted == 0 || wanted >= found.size()) return found;
+    std::vector<tmoe::test::Case> sample;
+    for (std::size_t i = 0; i < wanted; ++i) sample.push_back(found[i * found.size() / wanted]);
+    return sample;
+}
+
 // FNV-1a.
 std::uint64_t seed_of(const std::string &name) {
     std::uint64_t hash = 0xcbf29ce484222325u;
@@ -97,8 +115,7 @@ int main(int count, char **arguments) {
         return kNoDevice;
     }
     int passed = 0, failed = 0, skipped = 0;
-    for (const Case &one : cases().all()) {
-        if (one.name.find(options.filter) == std::string::npos) continue;
+    for (const Case &one : selected(options)) {
         if (options.list) {
             std::printf("%s\n", one.name.c_str());
             continue;

@@ -32,14 +32,17 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 
 /// The toolkit that a build of the feature `cuda` uses.
 pub(crate) fn find(workspace: &Workspace) -> Result<Toolkit> {
-    toolkit::find(&workspace.target).map_err(anyhow::Error::msg)
+    let toolkit = toolkit::find(&workspace.target).map_err(anyhow::Error::msg)?;
+    toolkit.check_version().map_err(anyhow::Error::msg)?;
+    Ok(toolkit)
 }
 
-/// The compiler, if it is there already: that of `$CUDA_HOME` or of the PATH, or one of the right version in the target folder.
+/// The compiler, if it is there already: that of `$CUDA_HOME` or of the PATH where it is new enough, or one of the right version in
+/// the target folder.
 pub(crate) fn installed(workspace: &Workspace) -> Option<PathBuf> {
     let found = toolkit::find(&workspace.target).ok()?;
     let is_ours = found.nvcc.starts_with(workspace.cuda());
-    if is_ours { installed_in(&workspace.cuda()) } else { Some(found.nvcc) }
+    if is_ours || found.check_version().is_err() { installed_in(&workspace.cuda()) } else { Some(found.nvcc) }
 }
 
 fn installed_in(folder: &Path) -> Option<PathBuf> {
@@ -123,6 +126,44 @@ mod tests {
         assert_eq!(installed_in(&folder), None);
         fs::write(folder.join("VERSION"), versions()).unwrap();
         assert_eq!(installed_in(&folder), Some(nvcc));
+    }
+
+    /// A toolkit whose `nvcc` is a script that prints `version`.
+    #[cfg(unix)]
+    fn toolkit_that_prints(folder: &Path, version: &str) -> Toolkit {
+        use std::os::unix::fs::PermissionsExt;
+
+        let nvcc = write_toolkit(folder);
+        fs::write(&nvcc, format!("#!/bin/sh\necho '{version}'\n")).unwrap();
+        fs::set_permissions(&nvcc, fs::Permissions::from_mode(0o755)).unwrap();
+        Toolkit { nvcc, libraries: folder.to_owned(), origin: "PATH" }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_compiler_that_is_too_old_is_refused_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let verdict = |version: &str| toolkit_that_prints(folder.path(), version).check_version();
+        for version in ["release 12.8, V12.8.61", "release 12.10, V12.10.1", "release 13.0, V13.0.88"] {
+            verdict(&format!("Cuda compilation tools, {version}")).unwrap();
+        }
+        for (version, found) in [("12.4, V12.4.131", "12.4"), ("11.9, V11.9.1", "11.9")] {
+            let error = verdict(&format!("Cuda compilation tools, release {version}")).unwrap_err();
+            for part in
+                [&format!("(from PATH) is of CUDA {found};"), "need CUDA 12.8 or newer", "set CUDA_HOME"]
+            {
+                assert!(error.contains(part), "{part:?} is not in {error}");
+            }
+        }
+        assert!(verdict("no compiler").unwrap_err().contains("it printed \"no compiler\""));
+    }
+
+    #[test]
+    fn a_compiler_that_does_not_start_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let nvcc = folder.path().join("nvcc");
+        let toolkit = Toolkit { nvcc, libraries: folder.path().to_owned(), origin: "CUDA_HOME" };
+        assert!(toolkit.check_version().unwrap_err().contains("cannot start"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod bench;
 mod cuda_toolkit;
 mod demo;
+mod gpu_archive;
 mod gpu_bench;
 mod gpu_check;
 mod gpu_pack;
@@ -40,6 +41,8 @@ Usage: cargo xtask COMMAND
   setup                 fetches all that the others need (they do so themselves), fails if it cannot
   check-onnx PATH...    runs the ONNX checker on packages or .onnx files
   cuda                  makes sure that there is a CUDA compiler, for builds with the feature cuda (100 MB)
+  gpu-pack [OPTIONS]    packs target/gpu and compresses it, for a machine with a GPU; prints the size of every file
+                        --architectures LIST: 90a, say, in place of all; --split MIB: in parts of at most so much
   gpu-check [ARGS]      packs target/gpu, and checks kernels and packages where a GPU is; ARGS go to its run.py
   gpu-bench [ARGS]      packs target/gpu, and measures kernels and forecasts where a GPU is; ARGS go to its run.py
   help                  shows this text
@@ -90,6 +93,7 @@ fn run(mut arguments: Vec<OsString>) -> anyhow::Result<()> {
         "test" => test::run(&Workspace::find()?, &arguments),
         "setup" => setup::run(&no_arguments("setup", &arguments)?),
         "cuda" => cuda_toolkit::run(&no_arguments("cuda", &arguments)?),
+        "gpu-pack" => gpu_pack::run(&Workspace::find()?, &arguments),
         "gpu-check" => gpu_check::run(&Workspace::find()?, &arguments),
         "gpu-bench" => gpu_bench::run(&Workspace::find()?, &arguments),
         "check-onnx" if arguments.is_empty() => {

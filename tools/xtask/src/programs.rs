@@ -12,12 +12,11 @@ use crate::process;
 
 /// Builds the two programs in release mode and returns where Cargo put them.
 pub(crate) fn build(workspace: &Workspace) -> Result<[PathBuf; 2]> {
-    build_with(workspace, &[])
+    build_with(workspace.cargo(), &[])
 }
 
-/// [`build`], with features of the program tmoe.
-pub(crate) fn build_with(workspace: &Workspace, features: &[&str]) -> Result<[PathBuf; 2]> {
-    let mut command = workspace.cargo();
+/// [`build`], by a given Cargo and with features of the program tmoe.
+pub(crate) fn build_with(mut command: Command, features: &[&str]) -> Result<[PathBuf; 2]> {
     command.args(["build", "--release", "--package", "tmoe-export", "--package", "tmoe-cli", "--bins"]);
     for feature in features {
         command.arg("--features").arg(format!("tmoe-cli/{feature}"));

@@ -73,6 +73,7 @@ fn a_wrong_command_line_exits_with_code_2_and_says_where_to_look() {
     );
     assert_usage_error(&xtask(&["setup", "x"]).output().unwrap(), "setup takes no arguments, found x");
     assert_usage_error(&xtask(&["check-onnx"]).output().unwrap(), "check-onnx needs the path");
+    assert_usage_error(&xtask(&["gpu-pack", "90a"]).output().unwrap(), "gpu-pack takes --architectures");
     assert_usage_error(&xtask(&["cuda", "12"]).output().unwrap(), "cuda takes no arguments, found 12");
 }
 

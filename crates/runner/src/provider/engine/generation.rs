@@ -111,8 +111,12 @@ mod tests {
         }
 
         fn run(&self, generation: &mut dyn Generation) {
+            self.run_passes(generation, &PASSES);
+        }
+
+        fn run_passes(&self, generation: &mut dyn Generation, passes: &[usize]) {
             let mut begin = 0;
-            for points in PASSES {
+            for points in passes {
                 let end = begin + points;
                 assert_eq!(generation.step(self.inputs(begin, end)).unwrap(), self.expected(end));
                 begin = end;
@@ -159,6 +163,18 @@ mod tests {
         // Three prefills; the decodes once to run and once to be captured, and then not any more.
         assert_eq!(*record.queued.lock().unwrap(), [0, 1, 1, 1, 1, 1, 1, 0, 0]);
         assert_eq!(launches(driver), 6);
+    }
+
+    #[test]
+    fn a_captured_pass_is_launched_only_where_its_past_is_on_the_side_that_it_read() {
+        let Some((backend, _, driver)) = backend(true) else { return };
+        let layout = layout();
+        // Three points on six, which are there after two passes, or after one.
+        for (seed, passes) in [(1.0, &[5, 1, 3][..]), (2.0, &[6, 3]), (3.0, &[5, 1, 3]), (4.0, &[6, 3])] {
+            let mut generation = backend.generation(&layout, SERIES, 16).unwrap();
+            Example::new(seed).run_passes(generation.as_mut(), passes);
+        }
+        assert_eq!(launches(driver), 3);
     }
 
     #[test]
