@@ -104,7 +104,7 @@ impl Session {
         source: GraphSource,
     ) -> Result<Self, Error> {
         let model = &package.manifest().model;
-        let cache = CacheLayout::of(model, graph);
+        let cache = CacheLayout::of(model, graph, backend.signature());
         contract::check_graph(backend.signature(), model, &cache)
             .map_err(|mismatch| Error::Graph { graph: source.clone(), source: mismatch })?;
         Ok(Self {
@@ -158,7 +158,7 @@ impl Session {
     }
 
     /// Runs the graph once: the tensors are its inputs by name. A missing `attention_mask` is all ones, a missing
-    /// `past_key_values.*` is an empty cache.
+    /// `past_key_values.*` is an empty cache. Floats may have any width: they are rounded, or widened, to the graph's.
     ///
     /// # Errors
     ///

@@ -75,7 +75,10 @@ pub(crate) fn session_with(
     let folder = tempfile::tempdir().unwrap();
     let package = package(folder.path(), positions);
     let passes = Passes::default();
-    let mut signature = signature(&CacheLayout::of(&package.manifest().model, OpSet::Standard), positions);
+    let mut signature = signature(
+        &CacheLayout::of(&package.manifest().model, OpSet::Standard, &Signature::default()),
+        positions,
+    );
     change(&mut signature);
     let backend = CountingBackend { signature, passes: passes.clone() };
     let selection = Selection { provider: Provider::Tract, passed_over: None };
@@ -96,8 +99,9 @@ pub(crate) fn port(name: &str, element_type: ElementType, dims: &[&str]) -> Port
 
 fn signature(cache: &CacheLayout, positions: &str) -> Signature {
     let [kv_heads, head_dim] = [cache.kv_heads, cache.head_dim].map(|size| size.to_string());
-    let cached =
-        |name: &str, points: &str| port(name, ElementType::F32, &["batch", &kv_heads, points, &head_dim]);
+    let cached = |name: &str, points: &str| {
+        port(name, cache.element_type.clone(), &["batch", &kv_heads, points, &head_dim])
+    };
     let mut inputs = vec![
         port(INPUT_IDS, ElementType::F32, &["batch", "sequence", "1"]),
         port(ATTENTION_MASK, ElementType::I64, &["batch", "past + sequence"]),

@@ -16,20 +16,20 @@ use crate::tensor::{NamedTensors, Tensor};
 /// from the stored weights, as the exporter did.
 pub const TOLERANCE: f64 = 1e-4;
 
-/// What passes where the graph rounds activations to half precision (11 bits), for products on GPUs: of the root mean square, see
-/// [`Row::error`].
+/// What passes where the graph rounds activations to half precision (11 bits), for its cache, and for products on GPUs: of the root
+/// mean square, see [`Row::error`].
 pub const TOLERANCE_FP16: f64 = 1e-2;
 
-/// The same where the graph may round activations to bfloat16 (8 bits): on processors with instructions for it, and on GPUs.
+/// The same where the graph rounds activations to bfloat16 (8 bits): for its cache, and for products on processors with instructions for it, and on GPUs.
 pub const TOLERANCE_BF16: f64 = 5e-2;
 
 /// The same where the graph quantises activations to 8 bits per token.
 pub const TOLERANCE_INT8: f64 = 3e-1;
 
-/// The largest difference that passes for a graph of a package on a provider.
-pub fn tolerance(provider: Provider, precision: Precision, graph: OpSet) -> f64 {
+/// The largest difference that passes for a graph of a package.
+pub fn tolerance(precision: Precision, graph: OpSet) -> f64 {
     match (graph, precision) {
-        (OpSet::Plugin, Precision::Fp16) if provider == Provider::Cuda => TOLERANCE_FP16,
+        (OpSet::Plugin, Precision::Fp16) => TOLERANCE_FP16,
         (OpSet::Plugin, Precision::Bf16) => TOLERANCE_BF16,
         (OpSet::Plugin, Precision::Int8) => TOLERANCE_INT8,
         _ => TOLERANCE,
@@ -161,8 +161,7 @@ impl SelfTest {
     /// Those of [`Session::run`].
     pub fn check(&self, session: &Session) -> Result<Report, Error> {
         let mut rows = Vec::new();
-        let tolerance =
-            tolerance(session.provider(), session.package().manifest().precision, session.graph());
+        let tolerance = tolerance(session.package().manifest().precision, session.graph());
         let rounds = tolerance > TOLERANCE;
         for (name, case) in &self.cases {
             let outputs = session.run(case.inputs.clone())?;
@@ -208,21 +207,19 @@ fn split(name: &str) -> Option<(&str, Part, &str)> {
 }
 
 /// The largest difference of two tensors relative to the largest absolute value expected; absolute where all that is
-/// expected is zero. Infinite for another type or shape, and when either has a value that is not finite.
+/// expected is zero. Floats of any width compare. Infinite for integers and floats, for another shape, and when either has a value
+/// that is not finite.
 pub fn relative_error(expected: &Tensor, found: &Tensor) -> f64 {
-    if expected.shape() != found.shape() {
+    if !compare(expected, found) {
         return f64::INFINITY;
     }
-    match (expected, found) {
-        (Tensor::F32(expected), Tensor::F32(found)) => {
-            let pairs = expected.iter().zip(found).map(|(&e, &f)| (f64::from(e), f64::from(f)));
-            largest_relative(pairs)
-        }
-        (Tensor::I64(expected), Tensor::I64(found)) => {
-            largest_relative(expected.iter().zip(found).map(|(&e, &f)| (e as f64, f as f64)))
-        }
-        _ => f64::INFINITY,
-    }
+    largest_relative(floats(expected).zip(floats(found)))
+}
+
+/// Whether two tensors have a difference: the same shape, and both floats or both integers.
+fn compare(expected: &Tensor, found: &Tensor) -> bool {
+    let is_float = |tensor: &Tensor| tensor.element_type().is_float();
+    is_float(expected) == is_float(found) && expected.shape() == found.shape()
 }
 
 /// Whether an output is a head's.
@@ -230,12 +227,10 @@ fn is_prediction(output: &str) -> bool {
     output.starts_with("predictions.")
 }
 
-/// The root mean square of the differences of two tensors, in units of `scale`, or absolute where that is zero. Infinite for another
-/// type or shape, and when either has a value that is not finite.
+/// The root mean square of the differences of two tensors, in units of `scale`, or absolute where that is zero. Infinite as in
+/// [`relative_error`], and when either has a value that is not finite.
 fn rounded_error(expected: &Tensor, found: &Tensor, scale: f64) -> f64 {
-    let same_type =
-        matches!((expected, found), (Tensor::F32(_), Tensor::F32(_)) | (Tensor::I64(_), Tensor::I64(_)));
-    if !same_type || expected.shape() != found.shape() {
+    if !compare(expected, found) {
         return f64::INFINITY;
     }
     let differences = floats(expected).zip(floats(found)).map(|(expected, found)| expected - found);
@@ -247,6 +242,8 @@ fn rounded_error(expected: &Tensor, found: &Tensor, scale: f64) -> f64 {
 fn floats(tensor: &Tensor) -> Box<dyn Iterator<Item = f64> + '_> {
     match tensor {
         Tensor::F32(values) => Box::new(values.iter().map(|&value| f64::from(value))),
+        Tensor::F16(values) => Box::new(values.iter().map(|&value| f64::from(value))),
+        Tensor::BF16(values) => Box::new(values.iter().map(|&value| f64::from(value))),
         Tensor::I64(values) => Box::new(values.iter().map(|&value| value as f64)),
     }
 }
