@@ -144,7 +144,7 @@ pub(crate) fn node(
     let mask = g.input::<I64>("attention_mask", [Dim::symbol("batch"), Dim::symbol("total")]).any();
     let y = [Dim::symbol("batch"), Dim::symbol("queries"), Dim::fixed(heads * head_dim)];
     let outputs: [(DataType, Shape); 3] =
-        [(DataType::Float32, y.into()), (key_type, cache("rows").into()), (value_type, cache("rows").into())];
+        [(DataType::Float32, y.into()), (key_type, cache("rows").into()), (key_type, cache("rows").into())];
     let outputs = g.custom(
         "tmoe",
         "FlashAttention",

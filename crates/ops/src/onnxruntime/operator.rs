@@ -170,12 +170,14 @@ fn input(op: &Registered, index: usize) -> Option<&'static InputSpec> {
     op.schema.inputs.get(index)
 }
 
-/// ONNX Runtime knows one type per input; one that may have several is left open here, and checked by the schema.
+/// ONNX Runtime knows one type per input; one that may have several is left open here, and checked by the schema. Of those that have
+/// one type together, the first says which.
 unsafe extern "system" fn get_input_type(op: *const OrtCustomOp, index: usize) -> DataType {
     // SAFETY: called through the table.
     let op = unsafe { registered(op) };
     let Some(spec) = input(op, index) else { return DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED };
-    let shares = op.schema.shared_type.as_ref().is_some_and(|shared| shared.inputs.contains(&spec.name));
+    let shared = op.schema.shared_type.as_ref();
+    let shares = shared.is_some_and(|shared| shared.inputs.first() == Some(&spec.name));
     match (spec.types, op.shared_type) {
         (_, Some(shared)) if shares => data_type(shared),
         (&[only], _) => data_type(only),
