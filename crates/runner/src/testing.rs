@@ -26,6 +26,8 @@ pub(crate) struct Pass {
     pub(crate) past: usize,
     pub(crate) input_ids: Tensor,
     pub(crate) attention_mask: Tensor,
+    /// The first tensor of the cache, if the pass was given one.
+    pub(crate) cache: Option<Tensor>,
     /// The names of all inputs.
     pub(crate) names: Vec<String>,
 }
@@ -132,6 +134,7 @@ impl CountingBackend {
             past,
             input_ids: inputs[INPUT_IDS].clone(),
             attention_mask: inputs[ATTENTION_MASK].clone(),
+            cache: inputs.get("past_key_values.0.key").cloned(),
             names: inputs.keys().cloned().collect(),
         });
         let points = inputs[INPUT_IDS].as_f32().unwrap();

@@ -295,6 +295,16 @@ mod tests {
     }
 
     #[test]
+    fn floats_of_different_widths_compare() {
+        let expected = Tensor::from(arr1(&[1.0_f32, -2.0]));
+        let found = Tensor::from(arr1(&[1.0, -1.5].map(half::bf16::from_f32)));
+        assert_eq!(relative_error(&expected, &found), 0.25);
+        assert_eq!(rounded_error(&expected, &found, 0.5), 0.5_f64.sqrt());
+        let found = Tensor::from(arr1(&[1.0, -2.0].map(half::f16::from_f32)));
+        assert_eq!(relative_error(&expected, &found), 0.0);
+    }
+
+    #[test]
     fn where_activations_are_rounded_errors_are_root_mean_squares() {
         let error = |expected: &[f32], found: &[f32], scale| {
             rounded_error(&arr1(expected).into(), &arr1(found).into(), scale)

@@ -51,12 +51,13 @@ mod tests {
     #[test]
     fn floats_are_rounded_to_the_nearest_and_ties_go_to_even() {
         // Between neighbours of bfloat16 lies 2^-7, of half precision 2^-10, above 1.
-        let values = || Tensor::from(arr1(&[1.0_f32 + 0.00390625, 1.0 + 0.01171875, -1.5]));
+        let numbers = arr1(&[1.0_f32 + 1.0 / 256.0, 1.0 + 3.0 / 256.0, -1.5]);
+        let values = || Tensor::from(numbers.clone());
         let rounded = values().into_float(&ElementType::BF16);
         assert_eq!(rounded.element_type(), ElementType::BF16);
         assert_eq!(rounded.into_float(&ElementType::F32), arr1(&[1.0_f32, 1.015625, -1.5]).into());
         let exact = values().into_float(&ElementType::F16);
-        assert_eq!(exact.to_f32().unwrap(), arr1(&[1.0_f32 + 0.00390625, 1.0 + 0.01171875, -1.5]).into_dyn());
+        assert_eq!(exact.to_f32().unwrap(), numbers.into_dyn());
     }
 
     #[test]

@@ -365,7 +365,7 @@ impl<'a> Place for DevicePlace<'a> {
 mod tests {
 
     use ndarray::{Array2, Axis, s};
-    use tmoe_package::{OpSet, Package};
+    use tmoe_package::{OpSet, Package, Precision};
 
     use super::super::driver::Driver;
     use super::super::session::CudaBackend;
@@ -421,13 +421,17 @@ mod tests {
 
     /// `None` where there is no ONNX Runtime or no C compiler.
     fn fixture() -> Option<(tempfile::TempDir, Package, &'static Driver)> {
+        fixture_of(Precision::Fp32)
+    }
+
+    fn fixture_of(precision: Precision) -> Option<(tempfile::TempDir, Package, &'static Driver)> {
         if !Provider::Cpu.availability().is_ready() {
             eprintln!("skipped: no ONNX Runtime");
             return None;
         }
         let driver = testing::driver(1, 0)?.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let package = testing::package(folder.path());
+        let package = testing::package_of(folder.path(), precision);
         Some((folder, package, driver))
     }
 
@@ -442,7 +446,13 @@ mod tests {
 
     #[test]
     fn a_cache_on_a_device_gives_what_one_in_host_memory_gives() {
-        let Some((_folder, package, driver)) = fixture() else { return };
+        for precision in [Precision::Fp32, Precision::Bf16, Precision::Fp16] {
+            cache_on_a_device(precision);
+        }
+    }
+
+    fn cache_on_a_device(precision: Precision) {
+        let Some((_folder, package, driver)) = fixture_of(precision) else { return };
         let cpu = on_cpu(&package);
         for captures in [false, true] {
             let session = on_fake_device(&package, driver, captures);
