@@ -1,55 +1,66 @@
-//! How fast a wide table is read, next to copying its bytes.
+//! How fast series are read: a long table of hourly series in Parquet and in CSV, sorted by series,
+//! from one time stamp, one id and one value in every row to series on regular axes.
 //!
-//! The table is as tall and as wide as the hourly benchmark data sets that forecasters use: 20,000
-//! rows of a time stamp and seven series. It is read from memory, so that no disk is measured.
+//! Files are in memory for CSV and in a temporary folder for Parquet, which the system then holds in
+//! memory too: no disk is measured. Throughput is in values (elements).
 
-use std::fmt::Write as _;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use tmoe_data::csv;
+use tmoe_data::TimeColumn;
+use tmoe_data::read::{ReadOptions, SeriesReader};
+use tmoe_data::write::{Block, OutputFormat, WriteOptions};
 
-const ROWS: usize = 20_000;
-const SERIES: usize = 7;
+const SERIES: usize = 1000;
+const POINTS: usize = 512;
 
-/// Hourly rows with as many digits as sensors write; every 50th cell is missing.
-fn table() -> String {
-    let mut text = String::from("date,HUFL,HULL,MUFL,MULL,LUFL,LULL,OT\n");
+/// Writes the table with the crate's own writer and returns it.
+fn table(format: OutputFormat) -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("table");
     let start = jiff::civil::date(2016, 7, 1).at(0, 0, 0, 0);
-    for row in 0..ROWS {
+    let stamp = |row: usize| {
         let time = start + jiff::SignedDuration::from_hours(row as i64);
-        let _ = write!(text, "{}", time.strftime("%Y-%m-%d %H:%M:%S"));
-        for series in 0..SERIES {
-            let cell = row * SERIES + series;
-            if cell.is_multiple_of(50) {
-                text.push(',');
-            } else {
-                let value = 20.0 * (cell as f64 * 0.37).sin();
-                let _ = write!(text, ",{value:.6}");
-            }
-        }
-        text.push('\n');
+        time.strftime("%Y-%m-%d %H:%M:%S").to_string()
+    };
+    let texts: Vec<String> = (0..POINTS).map(stamp).collect();
+    let time = TimeColumn::from_texts("ds", texts.iter().map(String::as_str)).expect("time stamps");
+    let mut writer = WriteOptions::new(format, ["y"]).create(&path, true).expect("a file");
+    for series in 0..SERIES {
+        let value = |point: usize| 20.0 * ((series * POINTS + point) as f32 * 0.37).sin();
+        let values: Vec<f32> = (0..POINTS).map(value).collect();
+        let id = format!("series-{series:06}");
+        let block = Block { id: &id, time: Some(&time), columns: &[&values], history: None };
+        writer.append(&block).expect("a file");
     }
-    text
+    writer.finish().expect("a file");
+    std::fs::read(path).expect("a file")
 }
 
-fn read_csv(c: &mut Criterion) {
-    let text = table();
-    let mut group = c.benchmark_group("csv-20k-rows-x-7");
-    group.throughput(Throughput::Bytes(text.len() as u64));
-    group.bench_function("read", |b| {
+fn count(reader: SeriesReader) -> usize {
+    reader.map(|entry| entry.expect("sound").series.expect("sound").values.len()).sum()
+}
+
+fn read_series(c: &mut Criterion) {
+    let mut group = c.benchmark_group("long-1000-series-x-512");
+    group.throughput(Throughput::Elements((SERIES * POINTS) as u64)).sample_size(10);
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), table(OutputFormat::Parquet)).expect("a temporary file");
+    group.bench_function("parquet", |b| {
         b.iter(|| {
-            let table = csv::read(black_box(text.as_bytes()), "bench.csv").expect("the table is valid");
-            assert_eq!((table.rows(), table.series.len()), (ROWS, SERIES));
-            table
+            let reader = ReadOptions::new().open(black_box(file.path())).expect("sound");
+            assert_eq!(count(reader), SERIES * POINTS);
         });
     });
-    let mut copy = vec![0; text.len()];
-    group.bench_function("memcpy", |b| {
-        b.iter(|| black_box(copy.as_mut_slice()).copy_from_slice(black_box(text.as_bytes())));
+    let csv = table(OutputFormat::Csv);
+    group.bench_function("csv", |b| {
+        b.iter(|| {
+            let reader = ReadOptions::new().read(std::io::Cursor::new(csv.clone()), "bench").expect("sound");
+            assert_eq!(count(reader), SERIES * POINTS);
+        });
     });
     group.finish();
 }
 
-criterion_group!(benches, read_csv);
+criterion_group!(benches, read_series);
 criterion_main!(benches);

@@ -25,4 +25,5 @@ pub(crate) use reader::parse_value;
 pub use reader::{open, read};
 pub use records::{MAX_COLUMNS, MAX_RECORD_BYTES};
 pub(crate) use records::{Records, sniff};
+pub(crate) use writer::header_style;
 pub use writer::write;

@@ -36,7 +36,7 @@ pub mod time_format;
 mod time_series;
 pub mod write;
 
-pub use atomic::{WriteError, write_atomically};
+pub use atomic::{AtomicFile, WriteError, write_atomically};
 pub use frequency::{Frequency, FrequencyError, ParseFrequencyError};
 pub use missing::Missing;
 pub use regular::{GapPolicy, MAX_FILLED_POINTS};

@@ -11,16 +11,16 @@ use tmoe_data::read::{Entry, Problem, ReadError, ReadOptions};
 use tmoe_data::{SeriesError, TimeSeries};
 
 /// Everything in a file, or the error that ended it.
-pub fn entries(options: ReadOptions, bytes: impl Into<Vec<u8>>) -> Result<Vec<Entry>, ReadError> {
+pub(crate) fn entries(options: ReadOptions, bytes: impl Into<Vec<u8>>) -> Result<Vec<Entry>, ReadError> {
     options.read(std::io::Cursor::new(bytes.into()), "test")?.collect()
 }
 
 /// The series of a sound file, all of them usable.
-pub fn series(bytes: impl Into<Vec<u8>>) -> Vec<TimeSeries> {
+pub(crate) fn series(bytes: impl Into<Vec<u8>>) -> Vec<TimeSeries> {
     series_with(ReadOptions::new(), bytes)
 }
 
-pub fn series_with(options: ReadOptions, bytes: impl Into<Vec<u8>>) -> Vec<TimeSeries> {
+pub(crate) fn series_with(options: ReadOptions, bytes: impl Into<Vec<u8>>) -> Vec<TimeSeries> {
     let entries = entries(options, bytes).unwrap_or_else(|error| panic!("{error}"));
     entries
         .into_iter()
@@ -29,40 +29,44 @@ pub fn series_with(options: ReadOptions, bytes: impl Into<Vec<u8>>) -> Vec<TimeS
 }
 
 /// What is wrong with a file.
-pub fn problem(bytes: impl Into<Vec<u8>>) -> Problem {
+pub(crate) fn problem(bytes: impl Into<Vec<u8>>) -> Problem {
     problem_with(ReadOptions::new(), bytes)
 }
 
-pub fn problem_with(options: ReadOptions, bytes: impl Into<Vec<u8>>) -> Problem {
+pub(crate) fn problem_with(options: ReadOptions, bytes: impl Into<Vec<u8>>) -> Problem {
     let error = entries(options, bytes).expect_err("the file is refused");
     assert!(!error.to_string().contains('\n'), "one line: {error}");
     error.problem
 }
 
 /// What is wrong with the only series of a file.
-pub fn series_error(options: ReadOptions, bytes: impl Into<Vec<u8>>) -> SeriesError {
+pub(crate) fn series_error(options: ReadOptions, bytes: impl Into<Vec<u8>>) -> SeriesError {
     let mut entries = entries(options, bytes).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(entries.len(), 1);
     entries.remove(0).series.expect_err("the series is refused")
 }
 
 /// The time stamps of a series as text.
-pub fn stamps(series: &TimeSeries) -> Vec<String> {
+pub(crate) fn stamps(series: &TimeSeries) -> Vec<String> {
     series.time.as_ref().map(|time| time.texts()).unwrap_or_default()
 }
 
 /// Values with every NaN as `None`, so that they can be compared.
-pub fn present(values: &[f64]) -> Vec<Option<f64>> {
+pub(crate) fn present(values: &[f64]) -> Vec<Option<f64>> {
     values.iter().map(|value| (!value.is_nan()).then_some(*value)).collect()
 }
 
 /// A file of Parquet with these columns.
-pub fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
+pub(crate) fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
     parquet_with(Compression::SNAPPY, 1 << 16, columns)
 }
 
 /// A file of Parquet with row groups of so many rows.
-pub fn parquet_with(compression: Compression, group: usize, columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
+pub(crate) fn parquet_with(
+    compression: Compression,
+    group: usize,
+    columns: Vec<(&str, ArrayRef)>,
+) -> Vec<u8> {
     let batch = RecordBatch::try_from_iter_with_nullable(
         columns.into_iter().map(|(name, column)| (name, column, true)),
     )
@@ -79,6 +83,6 @@ pub fn parquet_with(compression: Compression, group: usize, columns: Vec<(&str, 
 }
 
 /// A column.
-pub fn column(array: impl arrow_array::Array + 'static) -> ArrayRef {
+pub(crate) fn column(array: impl arrow_array::Array + 'static) -> ArrayRef {
     Arc::new(array)
 }
