@@ -211,6 +211,9 @@ fn merge(
     Ok(sources)
 }
 
+/// Time stamps without gaps, and where each comes from.
+type Filled<T> = (T, Vec<Source>);
+
 /// Walks over a sorted axis without repeated stamps and fills what is left out.
 struct Filler<'a> {
     time: &'a TimeColumn,
@@ -222,7 +225,7 @@ struct Filler<'a> {
 
 impl Filler<'_> {
     /// The axis with its gaps filled and where its points come from; `None` when there are none.
-    fn fill(&self, repairs: &mut Repairs) -> Result<Option<(TimeValues, Vec<Source>)>, SeriesError> {
+    fn fill(&self, repairs: &mut Repairs) -> Result<Option<Filled<TimeValues>>, SeriesError> {
         let frequency = self.frequency;
         let zone = self.time.zone();
         Ok(match self.time.values() {
@@ -254,7 +257,7 @@ impl Filler<'_> {
         follows: impl Fn(&T, &T) -> bool,
         between: impl Fn(T, T) -> Between<T>,
         repairs: &mut Repairs,
-    ) -> Result<Option<(Vec<T>, Vec<Source>)>, SeriesError> {
+    ) -> Result<Option<Filled<Vec<T>>>, SeriesError> {
         let mut neighbours = values.iter().zip(values.iter().skip(1));
         if neighbours.all(|(a, b)| follows(a, b)) {
             return Ok(None);

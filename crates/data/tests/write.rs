@@ -16,6 +16,12 @@ use tmoe_data::{TimeColumn, WriteError};
 #[derive(Clone, Default)]
 struct Shared(Arc<Mutex<Vec<u8>>>);
 
+impl Shared {
+    fn contents(&self) -> Vec<u8> {
+        self.0.lock().expect("not poisoned").clone()
+    }
+}
+
 impl Write for Shared {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().expect("not poisoned").write(bytes)
@@ -44,8 +50,7 @@ fn written(options: WriteOptions) -> Vec<u8> {
     }
     writer.append_error("d", "too short").expect("memory");
     writer.finish().unwrap_or_else(|error| panic!("{error}"));
-    let bytes = out.0.lock().expect("not poisoned").clone();
-    bytes
+    out.contents()
 }
 
 fn text(options: WriteOptions) -> String {
@@ -143,7 +148,7 @@ fn time_stamps_of_every_kind_survive_parquet() {
             .append(&Block { id: "a", time: Some(&axis), columns: &[&[1.0, 2.0]], history: None })
             .expect("memory");
         writer.finish().expect("memory");
-        let bytes = out.0.lock().expect("not poisoned").clone();
+        let bytes = out.contents();
         assert_eq!(stamps(&series(bytes)[0]), texts);
     }
 }
@@ -225,7 +230,7 @@ proptest! {
                 writer.append(&block).expect("memory");
             }
             writer.finish().expect("memory");
-            let bytes = out.0.lock().expect("not poisoned").clone();
+            let bytes = out.contents();
             let read = support::entries(ReadOptions::new(), bytes).expect("sound");
             prop_assert_eq!(read.len(), table.len());
             for (index, (entry, values)) in read.iter().zip(&table).enumerate() {

@@ -130,6 +130,14 @@ pub enum Problem {
         /// What is wrong.
         message: String,
     },
+    /// A column of a Parquet file is compressed in a way that is not read.
+    #[error("column {column:?} is compressed with {codec}; write it with snappy, gzip or zstd")]
+    Codec {
+        /// The column.
+        column: String,
+        /// The compression.
+        codec: String,
+    },
     /// The file is of a kind that was not expected.
     #[error("the file is {found}, not {expected}")]
     Format {

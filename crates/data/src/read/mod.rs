@@ -25,14 +25,14 @@
 //! ```
 //! use tmoe_data::read::ReadOptions;
 //!
-//! let text = "unique_id,ds,y\na,2024-01-01,1\na,2024-01-03,3\nb,2024-01-01,\n";
+//! let text = "unique_id,ds,y\na,2024-01-01,1\na,2024-01-02,2\na,2024-01-04,4\nb,2024-01-01,\n";
 //! let mut entries = ReadOptions::new().read(text.as_bytes(), "example.csv")?;
 //!
 //! let a = entries.next().expect("a first series")?.series?;
 //! assert_eq!((a.id.as_str(), a.repairs.filled), ("a", 1));
-//! assert!(a.values[1].is_nan()); // 2 January is left out, and now a missing point
-//! assert_eq!(a.rows.get(2), Some(3)); // the line of its last value
-//! assert_eq!(a.future(1)?.texts(), ["2024-01-04"]);
+//! assert!(a.values[2].is_nan()); // 3 January is left out, and now a missing point
+//! assert_eq!(a.rows.get(3), Some(4)); // the line of its last value
+//! assert_eq!(a.future(1)?.texts(), ["2024-01-05"]);
 //!
 //! let b = entries.next().expect("a second series")?;
 //! assert_eq!(b.series.unwrap_err().to_string(), "the series has 1 point(s); at least 2 are needed");

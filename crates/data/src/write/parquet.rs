@@ -108,7 +108,7 @@ pub(super) struct LongParquet {
 /// A target, until the columns are known, and then a writer.
 enum Sink {
     Target(Option<Target>),
-    Writer(ArrowWriter<Target>),
+    Writer(Box<ArrowWriter<Target>>),
 }
 
 impl LongParquet {
@@ -206,7 +206,7 @@ impl LongParquet {
         if let Sink::Target(target) = &mut self.sink
             && let Some(target) = target.take()
         {
-            self.sink = Sink::Writer(writer(target, &batch)?);
+            self.sink = Sink::Writer(Box::new(writer(target, &batch)?));
         }
         match &mut self.sink {
             Sink::Writer(writer) => writer.write(&batch).map_err(failed),

@@ -16,10 +16,10 @@ pub struct SeriesWriter {
 }
 
 enum Kind {
-    LongCsv(LongCsv),
+    LongCsv(Box<LongCsv>),
     LongParquet(Box<LongParquet>),
-    Json(Json),
-    Wide(Wide),
+    Json(Box<Json>),
+    Wide(Box<Wide>),
 }
 
 impl std::fmt::Debug for SeriesWriter {
@@ -33,13 +33,15 @@ impl SeriesWriter {
         let columns = options.columns.len();
         let kind = match (options.layout, options.format) {
             (OutputLayout::Wide, OutputFormat::JsonLines) => return Err(OutputError::NoWideForm),
-            (OutputLayout::Wide, _) => Kind::Wide(Wide::new(options, target)),
-            (OutputLayout::Long, OutputFormat::Csv) => Kind::LongCsv(LongCsv::new(options, target)?),
+            (OutputLayout::Wide, _) => Kind::Wide(Box::new(Wide::new(options, target))),
+            (OutputLayout::Long, OutputFormat::Csv) => {
+                Kind::LongCsv(Box::new(LongCsv::new(options, target)?))
+            }
             (OutputLayout::Long, OutputFormat::Parquet) => {
                 Kind::LongParquet(Box::new(LongParquet::new(options, target)))
             }
             (OutputLayout::Long, OutputFormat::Json | OutputFormat::JsonLines) => {
-                Kind::Json(Json::new(options, target))
+                Kind::Json(Box::new(Json::new(options, target)))
             }
         };
         Ok(Self { kind, columns })

@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::basic::Compression;
+use parquet::file::metadata::ParquetMetaData;
 
 use self::batches::guard;
 use crate::csv::{self, MAX_COLUMNS, TIME_NAMES};
@@ -55,6 +57,7 @@ impl Table {
         if metadata.schema().fields().len() > MAX_COLUMNS {
             return Err(csv::Problem::TooManyColumns { row: 1 }.into());
         }
+        check_codecs(metadata.metadata())?;
         // Texts are looked at and not kept: views spare copying each.
         let viewed = Arc::new(Schema::new(
             metadata.schema().fields().iter().map(|field| as_view(field)).collect::<Vec<_>>(),
@@ -78,6 +81,18 @@ impl Table {
     fn field(&self, column: usize) -> Result<&Field, Problem> {
         self.schema.fields().get(column).map(AsRef::as_ref).ok_or(Problem::Empty)
     }
+}
+
+fn check_codecs(metadata: &ParquetMetaData) -> Result<(), Problem> {
+    use Compression::{GZIP, SNAPPY, UNCOMPRESSED, ZSTD};
+    for chunk in metadata.row_groups().iter().flat_map(|group| group.columns()) {
+        let codec = chunk.compression();
+        if !matches!(codec, UNCOMPRESSED | SNAPPY | GZIP(_) | ZSTD(_)) {
+            let (column, codec) = (chunk.column_path().string(), codec.to_string().to_lowercase());
+            return Err(Problem::Codec { column, codec });
+        }
+    }
+    Ok(())
 }
 
 fn as_view(field: &Field) -> Field {
