@@ -16,6 +16,7 @@
 //! What a machine cannot run is reported as ignored, by name and with the reason.
 
 pub mod compare;
+mod engines;
 pub mod golden;
 pub mod packages;
 pub mod python;

@@ -14,10 +14,11 @@ use tempfile::TempDir;
 use tmoe_export::{ExportOptions, Silent, export};
 use tmoe_model::{Checkpoint, FloatType, TensorName, TensorView as StoredTensor};
 use tmoe_package::{Package, Positions, Precision};
-use tmoe_runner::{ProviderOptions, Session, SessionOptions};
+use tmoe_runner::{Provider, ProviderOptions, Session, SessionOptions, TensorRtOptions};
 
+use crate::engines;
 use crate::golden::Golden;
-use crate::subject::Subject;
+use crate::subject::{Subject, plugins};
 
 /// How a checkpoint is exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -176,8 +177,14 @@ impl Subject {
             spinning: false,
             ..ProviderOptions::default()
         };
+        let tensorrt = TensorRtOptions { plugins: plugins(), ..TensorRtOptions::default() };
+        let resources = ProviderOptions { tensorrt, ..resources };
         let options = SessionOptions { provider: self.provider.into(), graph: self.graph.into(), resources };
-        Session::open(package, &options).map_err(|error| error.to_string())
+        let session = match self.provider {
+            Provider::Engine => Session::open(&engines::with_engine(package, self.graph)?, &options),
+            _ => Session::open(package, &options),
+        };
+        session.map_err(|error| error.to_string())
     }
 }
 

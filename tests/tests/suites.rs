@@ -49,6 +49,7 @@ fn trial(
     subject: Subject,
     missing: Option<&str>,
 ) -> Trial {
+    let missing = subject.refuses(case.variant).or(missing);
     let mut name = trial_name(subject, golden, &case);
     if let Some(reason) = missing {
         name = format!("{name} [{reason}]");

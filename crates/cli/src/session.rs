@@ -4,7 +4,10 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use tmoe_package::Integrity;
-use tmoe_runner::{GraphChoice, Package, ProviderChoice, ProviderOptions, Session, SessionOptions};
+use tmoe_runner::{
+    GraphChoice, Package, ProviderChoice, ProviderOptions, Reduced, Session, SessionOptions, Span,
+    TensorRtOptions,
+};
 
 use crate::Failure;
 
@@ -21,7 +24,7 @@ pub(crate) struct SessionArguments {
 /// On what packages run.
 #[derive(clap::Args)]
 pub(crate) struct EngineArguments {
-    /// What executes the graph: auto, cuda, cpu or tract
+    /// What executes the graph: auto, cuda, cpu, tract, tensorrt or engine
     #[arg(long, default_value = "auto")]
     pub(crate) provider: ProviderChoice,
     /// Which of the package's graphs: auto, standard, dense or plugin
@@ -35,10 +38,12 @@ pub(crate) struct EngineArguments {
     operators: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) device: DeviceArguments,
-    /// Capture decode passes of the provider cuda as CUDA graphs: experimental
+    #[command(flatten)]
+    tensorrt: TensorRtArguments,
+    /// Capture decode passes of the providers cuda and engine as CUDA graphs: experimental
     ///
     /// A pass is captured when its shape comes first and replayed when it comes again, which saves the time of its launches.
-    /// Needs the graph plugin. Off unless said: it has not been measured yet, every captured shape holds memory of the GPU,
+    /// On cuda it needs the graph plugin. Off unless said: it has not been measured yet, every captured shape holds memory of the GPU,
     /// and while a pass is captured no other thread of the process may use the GPU.
     #[arg(long)]
     cuda_graph: bool,
@@ -50,7 +55,7 @@ pub(crate) struct EngineArguments {
 /// Which GPU, and how much of it.
 #[derive(clap::Args)]
 pub(crate) struct DeviceArguments {
-    /// GPU of the provider cuda, counted from 0
+    /// GPU of the providers cuda, tensorrt and engine, counted from 0
     #[arg(long, value_name = "N", default_value_t = 0)]
     device: usize,
     /// MiB of the GPU that ONNX Runtime may take for weights and results within a pass; all there are unless said
@@ -58,6 +63,51 @@ pub(crate) struct DeviceArguments {
     /// The key/value cache of the series that are being forecast comes on top.
     #[arg(long, value_name = "MIB", value_parser = mebibytes)]
     device_memory: Option<NonZeroUsize>,
+}
+
+/// What the providers that run TensorRT heed.
+#[derive(clap::Args)]
+pub(crate) struct TensorRtArguments {
+    /// Plugin library libtmoe_trt_plugins.so, which the graph plugin needs on the providers tensorrt and engine
+    #[arg(long, value_name = "FILE")]
+    plugins: Option<PathBuf>,
+    /// Series at a time of the engines that the provider tensorrt builds: least, usual, most [default: 1,1,8]
+    #[arg(long, value_name = "MIN,OPT,MAX", value_parser = span)]
+    engine_batch: Option<Span>,
+    /// Points of context of those engines [default: 1,512,2048, as far as the model goes]
+    #[arg(long, value_name = "MIN,OPT,MAX", value_parser = span)]
+    engine_context: Option<Span>,
+    /// Let the provider tensorrt compute in fp16 or bf16 too, whatever the package's precision: faster, and less exact
+    #[arg(long, value_name = "fp16|bf16", value_parser = reduced)]
+    engine_precision: Option<Reduced>,
+}
+
+impl TensorRtArguments {
+    pub(crate) fn options(&self) -> TensorRtOptions {
+        TensorRtOptions {
+            plugins: self.plugins.clone(),
+            batch: self.engine_batch,
+            context: self.engine_context,
+            reduced: self.engine_precision,
+        }
+    }
+}
+
+/// `MIN,OPT,MAX`.
+fn span(text: &str) -> Result<Span, String> {
+    let numbers: Result<Vec<u32>, _> = text.split(',').map(|part| part.trim().parse()).collect();
+    match numbers.as_deref() {
+        Ok(&[min, opt, max]) if 1 <= min && min <= opt && opt <= max => Ok(Span { min, opt, max }),
+        _ => Err("expected three whole numbers from 1 on in order, as in 1,1,8".to_owned()),
+    }
+}
+
+fn reduced(text: &str) -> Result<Reduced, String> {
+    match text {
+        "fp16" => Ok(Reduced::Fp16),
+        "bf16" => Ok(Reduced::Bf16),
+        _ => Err("expected fp16 or bf16".to_owned()),
+    }
 }
 
 /// MiB as bytes.
@@ -112,6 +162,7 @@ impl EngineArguments {
             threads: self.threads,
             operators: self.operators.clone(),
             cuda_graph: self.cuda_graph,
+            tensorrt: self.tensorrt.options(),
             ..self.device.resources()
         }
     }

@@ -3,12 +3,14 @@
 //! What is found is run, so a folder is only looked into that belongs to whoever runs the program: the one that a variable
 //! names, those beside the program, cargo's target folder of a program that cargo built, and packages of the active Python.
 
+mod loader;
 mod program;
 mod python;
 
 use std::path::PathBuf;
 use std::{env, fs};
 
+pub use loader::loader_reason;
 pub use program::folders_near;
 pub use python::package_folders;
 

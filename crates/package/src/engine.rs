@@ -22,7 +22,7 @@ use tmoe_model::header::one_line;
 
 use crate::files;
 use crate::hash::{Sha256Hex, hash_file};
-use crate::manifest::{FileEntry, OpSet, Precision, Tool};
+use crate::manifest::{FileEntry, Manifest, OpSet, Precision, Tool};
 use crate::package::{Integrity, Package};
 
 /// Which TensorRT.
@@ -114,6 +114,36 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// The profiles of an engine, in its order: prefill over `context` new points, which has no past, and decode, of as many new
+    /// points as the model's largest head gives (at least 64, as that of released models does), on a cache up to the model's
+    /// positions.
+    pub fn prefill_and_decode(manifest: &Manifest, batch: Span, context: Span) -> [Self; 2] {
+        let number = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+        let most = number(manifest.model.max_positions()).saturating_sub(1).max(1);
+        let largest = number(manifest.horizons.last().copied().unwrap_or(1));
+        let prefill = Self {
+            name: "prefill".to_owned(),
+            batch,
+            sequence: context,
+            past: Span { min: 0, opt: 0, max: 0 },
+        };
+        let decode = Self {
+            name: "decode".to_owned(),
+            batch,
+            sequence: Span { min: 1, opt: largest, max: largest.max(64) },
+            past: Span { min: 1, opt: context.opt.min(most), max: most },
+        };
+        [prefill, decode]
+    }
+
+    /// The series of a profile that takes as many as are usual, and the points of context, for a model: one to eight series, tuned
+    /// for one; up to 2048 points, tuned for 512, as far as the model goes.
+    pub fn usual(manifest: &Manifest) -> (Span, Span) {
+        let positions = u32::try_from(manifest.model.max_positions()).unwrap_or(u32::MAX);
+        let batch = Span { min: 1, opt: 1, max: 8 };
+        (batch, Span { min: 1, opt: positions.min(512), max: positions.min(2048) })
+    }
+
     /// Whether a pass of this shape fits.
     pub fn covers(&self, batch: usize, sequence: usize, past: usize) -> bool {
         self.batch.covers(batch) && self.sequence.covers(sequence) && self.past.covers(past)
@@ -350,16 +380,12 @@ impl Engine {
     }
 }
 
-/// The command that builds an engine again.
+/// The command that builds an engine again, in place of the one that is there.
 fn rebuild_command(package: &Path, manifest: Option<&EngineManifest>) -> String {
-    let mut command = format!("tmoe-export engine {}", package.display());
-    if let Some(manifest) = manifest {
-        command += &format!(
-            " --flavour {} --architecture {} --graph {} --precision {} --force",
-            manifest.flavour, manifest.architecture, manifest.op_set, manifest.precision
-        );
+    match manifest {
+        Some(manifest) => manifest.build_command(package) + " --force",
+        None => format!("tmoe-export engine {} --force", package.display()),
     }
-    command
 }
 
 impl EngineManifest {
@@ -392,6 +418,28 @@ impl EngineManifest {
             }
         }
         Ok(manifest)
+    }
+
+    /// The command that builds such an engine of a package, without `--force`.
+    pub fn build_command(&self, package: &Path) -> String {
+        let mut command = format!(
+            "tmoe-export engine {} --flavour {} --architecture {} --graph {} --precision {}",
+            package.display(),
+            self.flavour,
+            self.architecture,
+            self.op_set,
+            self.precision
+        );
+        if let Some(plugins) = &self.plugins {
+            command += &format!(" --plugins {}", plugins.file);
+        }
+        if let Some(prefill) = self.profiles.first() {
+            for (option, Span { min, opt, max }) in [("batch", prefill.batch), ("context", prefill.sequence)]
+            {
+                command += &format!(" --{option} {min},{opt},{max}");
+            }
+        }
+        command
     }
 
     /// The text of the manifest, indented, with a final newline.

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tmoe_package::{
-    Engine, EngineError, EngineManifest, FileEntry, Flavour, Integrity, OpSet, Package, Precision, Profile,
-    Span, Tool, files, hash_bytes,
+    Engine, EngineError, EngineManifest, FileEntry, Flavour, Integrity, OpSet, Package, PluginLibrary,
+    Precision, Profile, Span, Tool, files, hash_bytes,
 };
 
 const BYTES: &[u8] = b"an engine";
@@ -85,7 +85,22 @@ fn an_engine_of_another_package_is_stale() {
     fs::write(&path, fs::read_to_string(&path).unwrap() + "\n").unwrap();
     let error = refusal(folder.path(), engine);
     assert!(matches!(error, EngineError::OtherPackage { .. }), "{error}");
-    assert!(error.to_string().contains("--flavour tensorrt-rtx --architecture 86 --graph dense"), "{error}");
+    let command = "--flavour tensorrt-rtx --architecture 86 --graph dense --precision bf16 --batch 1,1,8 --context 1,512,1024 --force";
+    assert!(error.to_string().ends_with(command), "{error}");
+}
+
+#[test]
+fn the_command_that_builds_an_engine_names_its_plugins() {
+    let folder = support::package();
+    let mut manifest = manifest(folder.path());
+    (manifest.flavour, manifest.op_set) = (Flavour::TensorRt, OpSet::Plugin);
+    let sha256 = hash_bytes(b"plugins");
+    manifest.plugins = Some(PluginLibrary { file: "libtmoe_trt_plugins.so".to_owned(), sha256 });
+    assert_eq!(
+        manifest.build_command("p".as_ref()),
+        "tmoe-export engine p --flavour tensorrt --architecture 86 --graph plugin --precision bf16 --plugins libtmoe_trt_plugins.so \
+         --batch 1,1,8 --context 1,512,1024"
+    );
 }
 
 #[test]

@@ -4,10 +4,12 @@ use std::fmt;
 use std::path::PathBuf;
 
 use thiserror::Error;
-use tmoe_package::{OpSet, PackageError};
+use tmoe_package::{OpSet, PackageError, Profile};
 
 use crate::contract::GraphMismatch;
 use crate::provider::cuda::CudaError;
+use crate::provider::engine::EngineError;
+use crate::provider::tensorrt::TensorRtError;
 use crate::provider::{LibraryError, Provider};
 use crate::series::SeriesError;
 use crate::signature::InputError;
@@ -26,6 +28,12 @@ pub enum Error {
     /// The provider `cuda` cannot be used.
     #[error("the provider cuda cannot be used: {0}")]
     Cuda(#[from] CudaError),
+    /// The provider `tensorrt` cannot be used.
+    #[error("the provider tensorrt cannot be used: {0}")]
+    TensorRt(#[from] TensorRtError),
+    /// The provider `engine` cannot be used.
+    #[error("the provider engine cannot be used: {0}")]
+    Engine(#[from] EngineError),
     /// The tensors given to a graph.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -62,6 +70,25 @@ pub enum Error {
     CudaGraph {
         /// Which graph.
         op_set: OpSet,
+    },
+    /// A pass of a shape that TensorRT was not told to expect.
+    #[error(
+        "{graph} takes no pass of batch {batch}, sequence {sequence}, past {past}: its profiles are {}; {}{rebuild}",
+        ProfilesText(.profiles), shape_advice(*.batch, *.sequence, *.past, .profiles)
+    )]
+    Profile {
+        /// Which engine.
+        graph: GraphSource,
+        /// Series.
+        batch: usize,
+        /// New points.
+        sequence: usize,
+        /// Points in the cache.
+        past: usize,
+        /// What it takes.
+        profiles: Vec<Profile>,
+        /// How to make it take more.
+        rebuild: String,
     },
     /// A device's memory is too small.
     #[error(
@@ -107,6 +134,31 @@ fn advice_on(provider: Provider) -> &'static str {
             "build tmoe with them (`cargo build --release --package tmoe-cli --features cuda`), or use --graph standard"
         }
         Provider::Cpu | Provider::Tract => "use --graph standard, or the provider cpu",
+        Provider::TensorRt => "use --graph dense, or --graph plugin with the library of plugins as --plugins",
+        Provider::Engine => "leave --graph out, so that the package's engine says which it is of",
+    }
+}
+
+struct ProfilesText<'a>(&'a [Profile]);
+
+impl fmt::Display for ProfilesText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let profiles: Vec<String> = self.0.iter().map(Profile::to_string).collect();
+        f.write_str(&profiles.join(" and "))
+    }
+}
+
+/// More series than a profile takes can be forecast a few at a time, and from fewer points.
+fn shape_advice(batch: usize, sequence: usize, past: usize, profiles: &[Profile]) -> String {
+    let Some(profile) = profiles.iter().find(|profile| profile.past.covers(past)) else {
+        return String::new();
+    };
+    match (profile.batch.max, profile.sequence.max) {
+        (most, _) if batch > most as usize => format!("forecast at most {most} series at once, or "),
+        (_, most) if past == 0 && sequence > most as usize => {
+            format!("forecast from at most {most} points, or ")
+        }
+        _ => String::new(),
     }
 }
 

@@ -162,7 +162,8 @@ impl Forecaster {
         horizon: usize,
         control: &Control<'_>,
     ) -> Result<Vec<Result<Forecast, SeriesError>>, Error> {
-        let batches = plan(windows, self.token_budget);
+        let most = self.session.max_batch().unwrap_or(usize::MAX);
+        let batches = plan(windows, self.token_budget, most);
         let trailing = |batch: &[usize]| {
             batch.first().and_then(|&index| windows.get(index)).map_or(0, |window| window.trailing)
         };
@@ -252,6 +253,18 @@ mod tests {
         assert_eq!(passes.lock().unwrap()[0].input_ids.shape(), [3, 4, 1]);
         forecaster.clone().with_token_budget(8).forecast(&series, 1).unwrap();
         assert_eq!(forecaster.session().passes().prefill, 3);
+    }
+
+    #[test]
+    fn no_pass_has_more_series_than_the_provider_takes() {
+        let (session, passes) = crate::testing::session_of_batches(2);
+        let forecaster = Forecaster::new(session).with_normalization(Normalization::None);
+        let series: Vec<Vec<f64>> = (0..5).map(|index| vec![f64::from(index); 3]).collect();
+        let forecasts = forecaster.forecast(&series, 1).unwrap();
+        assert!(forecasts.iter().zip(0..).all(|(forecast, index)| forecast.values == [index as f32 + 1.0]));
+        let batches: Vec<usize> =
+            passes.lock().unwrap().iter().map(|pass| pass.input_ids.shape()[0]).collect();
+        assert_eq!(batches, [2, 2, 1]);
     }
 
     #[test]

@@ -25,8 +25,11 @@
 //! | `cuda` | ONNX Runtime, NVIDIA GPU | as `cpu`, in Python's `onnxruntime-gpu`; and NVIDIA's driver |
 //! | `cpu` | ONNX Runtime, CPU | at run time: `ORT_DYLIB_PATH`, near the program, Python's `onnxruntime`, the system |
 //! | `tract` | tract, CPU, one thread | built in |
+//! | `tensorrt` | ONNX Runtime with TensorRT, NVIDIA GPU | as `cuda`; and TensorRT 10 |
+//! | `engine` | TensorRT or TensorRT-RTX, NVIDIA GPU | at run time: `TMOE_TENSORRT`, near the program, Python's packages, the system; and NVIDIA's driver |
 //!
-//! `cuda` runs the graph `plugin` when this crate is built with its feature `cuda`.
+//! `cuda` runs the graph `plugin` when this crate is built with its feature `cuda`; `engine` is there when it is built with its
+//! feature `tensorrt`. See [`provider::engine`] for engines on edge devices.
 //!
 //! [`Session`] and [`Forecaster`] are `Send` and `Sync`. The only global state is ONNX Runtime's environment, which
 //! exists once per process.
@@ -38,6 +41,7 @@ mod error;
 mod forecaster;
 mod generate;
 mod graph;
+mod ports;
 pub mod provider;
 mod raw;
 mod series;
@@ -48,7 +52,7 @@ mod tensor;
 mod testing;
 pub mod verify;
 
-pub use tmoe_package::{OpSet, Package, PackageError};
+pub use tmoe_package::{OpSet, Package, PackageError, Profile, Span};
 
 pub use self::contract::GraphMismatch;
 pub use self::control::{CancelToken, Control, Progress};
@@ -58,7 +62,12 @@ pub use self::forecaster::{Forecast, Forecaster};
 pub use self::generate::{generate, passes};
 pub use self::graph::GraphChoice;
 pub use self::provider::cuda::CudaError;
-pub use self::provider::{Availability, LibraryError, Provider, ProviderChoice, ProviderOptions, Selection};
+pub use self::provider::engine::EngineError;
+pub use self::provider::tensorrt::TensorRtError;
+pub use self::provider::{
+    Availability, LibraryError, Provider, ProviderChoice, ProviderOptions, Reduced, Selection,
+    TensorRtOptions,
+};
 pub use self::raw::RawModel;
 pub use self::series::batch::check_horizon;
 pub use self::series::normalize::{Normalization, Scale, UnknownNormalization};

@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
-use tmoe_package::{OpSet, Package};
+use tmoe_package::{OpSet, Package, Precision};
 
 use crate::contract::{self, CacheLayout};
 use crate::decoder::Decoder;
 use crate::error::{Error, GraphSource};
 use crate::graph::GraphChoice;
-use crate::provider::{Backend, GraphContent, Provider, ProviderChoice, ProviderOptions, Selection};
+use crate::provider::{Backend, GraphContent, Provider, ProviderChoice, ProviderOptions, Selection, engine};
 use crate::signature::Signature;
 use crate::tensor::NamedTensors;
 
@@ -46,7 +46,7 @@ pub struct PassCount {
 
 /// A graph of a package, loaded on a provider.
 ///
-/// `Send` and `Sync`: share it between threads by reference or in an `Arc`. On `cuda` and `cpu` the passes of one session
+/// `Send` and `Sync`: share it between threads by reference or in an `Arc`. On all providers but `tract` the passes of one session
 /// run one after the other, each on the device or on all of the session's threads; on `tract` they run at the same time,
 /// each on the thread that asks for it.
 pub struct Session {
@@ -75,15 +75,19 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::Package`] when the package does not have the graph, [`Error::Library`] or [`Error::Cuda`] when ONNX Runtime
-    /// is asked for and cannot be used, [`Error::OpSet`] when the provider lacks the graph's operators, [`Error::CudaGraph`]
+    /// [`Error::Package`] when the package does not have the graph, [`Error::Library`], [`Error::Cuda`], [`Error::TensorRt`] or
+    /// [`Error::Engine`] when the provider that is asked for cannot be used, [`Error::OpSet`] when the provider lacks the graph's operators, [`Error::CudaGraph`]
     /// when CUDA graphs cannot be captured of it, [`Error::DeviceMemory`] when the device is too small, [`Error::Provider`]
     /// when the provider refuses the graph, [`Error::Graph`] when the graph lacks an input or output that the package's model
     /// needs.
     pub fn open(package: &Package, options: &SessionOptions) -> Result<Self, Error> {
         let selection = options.provider.select();
         let runs = |op_set| options.resources.runs(selection.provider, op_set);
-        let graph = options.graph.select(package.manifest(), runs);
+        let graph = match (selection.provider, options.graph) {
+            // The engine says which graph it was built from.
+            (Provider::Engine, GraphChoice::Auto) => engine::graph(package, &options.resources)?,
+            (_, choice) => choice.select(package.manifest(), runs),
+        };
         let path = package.graph_path(graph)?;
         let source = GraphSource::File(path.clone());
         if !runs(graph) {
@@ -92,7 +96,8 @@ impl Session {
         if selection.provider == Provider::Cuda && options.resources.cuda_graph && graph != OpSet::Plugin {
             return Err(Error::CudaGraph { op_set: graph });
         }
-        let backend = selection.provider.load(&source, GraphContent::File(&path), &options.resources)?;
+        let content = GraphContent::Graph { package, op_set: graph, path: &path };
+        let backend = selection.provider.load(&source, content, &options.resources)?;
         Self::with_backend(package, graph, selection, backend, source)
     }
 
@@ -142,6 +147,16 @@ impl Session {
     /// How many threads compute one pass.
     pub fn threads(&self) -> usize {
         self.backend.threads()
+    }
+
+    /// How many series a pass can have, where the provider has a limit: TensorRT's profiles do.
+    pub fn max_batch(&self) -> Option<usize> {
+        self.backend.max_batch()
+    }
+
+    /// What products are computed in: that of the package, unless its engine was built with another.
+    pub fn precision(&self) -> Precision {
+        self.backend.precision(self.package.manifest().precision)
     }
 
     /// What the graph takes and gives.

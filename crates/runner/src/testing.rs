@@ -77,11 +77,24 @@ pub(crate) fn session_with(
     let passes = Passes::default();
     let mut signature = signature(&CacheLayout::of(&package.manifest().model, OpSet::Standard), positions);
     change(&mut signature);
-    let backend = CountingBackend { signature, passes: passes.clone() };
-    let selection = Selection { provider: Provider::Tract, passed_over: None };
-    let session =
-        Session::with_backend(&package, OpSet::Standard, selection, Box::new(backend), GraphSource::Memory);
+    let backend = CountingBackend { signature, passes: passes.clone(), max_batch: None };
+    let session = session_on(&package, backend);
     (session, passes)
+}
+
+/// A session on a backend that counts on, and takes at most so many series at once.
+pub(crate) fn session_of_batches(most: usize) -> (Session, Passes) {
+    let folder = tempfile::tempdir().unwrap();
+    let package = package(folder.path(), "last");
+    let passes = Passes::default();
+    let signature = signature(&CacheLayout::of(&package.manifest().model, OpSet::Standard), "last");
+    let backend = CountingBackend { signature, passes: passes.clone(), max_batch: Some(most) };
+    (session_on(&package, backend).unwrap(), passes)
+}
+
+fn session_on(package: &Package, backend: CountingBackend) -> Result<Session, Error> {
+    let selection = Selection { provider: Provider::Tract, passed_over: None };
+    Session::with_backend(package, OpSet::Standard, selection, Box::new(backend), GraphSource::Memory)
 }
 
 /// A session on a backend that counts on.
@@ -120,6 +133,7 @@ fn signature(cache: &CacheLayout, positions: &str) -> Signature {
 struct CountingBackend {
     signature: Signature,
     passes: Passes,
+    max_batch: Option<usize>,
 }
 
 impl CountingBackend {
@@ -156,6 +170,10 @@ impl Backend for CountingBackend {
 
     fn threads(&self) -> usize {
         1
+    }
+
+    fn max_batch(&self) -> Option<usize> {
+        self.max_batch
     }
 
     fn run(&self, inputs: NamedTensors) -> Result<NamedTensors, Error> {

@@ -18,11 +18,8 @@ pub enum Error {
     #[error(transparent)]
     Library(#[from] LibraryError),
     /// There is no GPU to run on.
-    #[error("running engines needs an NVIDIA GPU and its driver: {reason}")]
-    NoDriver {
-        /// What is missing.
-        reason: String,
-    },
+    #[error("TensorRT needs a GPU for this: {0}")]
+    Driver(#[from] tmoe_driver::DriverError),
     /// TensorRT refused.
     #[error("TensorRT refused {operation}: {message}")]
     Refused {

@@ -105,5 +105,5 @@ pub use types::{
 /// # Errors
 /// There is no driver or no GPU.
 pub fn compute_capability() -> Result<(u32, u32), Error> {
-    driver::compute_capability().map_err(|reason| Error::NoDriver { reason })
+    Ok(driver::compute_capability()?)
 }

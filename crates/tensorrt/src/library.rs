@@ -1,7 +1,6 @@
 //! TensorRT's library: found, opened, checked, and kept for as long as the process lives.
 
 use std::collections::HashMap;
-use std::error::Error as _;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -313,7 +312,7 @@ fn open(flavour: Flavour, path: &Path) -> Result<Opened<'_>, LibraryError> {
     let loaded = unsafe { Loaded::new(path) }.map_err(|error| LibraryError::NotLoadable {
         flavour,
         path: path.to_owned(),
-        reason: error.source().map_or_else(|| error.to_string(), ToString::to_string),
+        reason: tmoe_libraries::loader_reason(&error),
     })?;
     Ok(Opened { flavour, path, loaded })
 }

@@ -42,12 +42,12 @@ impl fmt::Debug for Runtime {
 }
 
 impl Runtime {
-    /// A runtime of a library's.
+    /// A runtime of a library's, on the GPU that is the calling thread's current one.
     ///
     /// # Errors
     /// There is no driver or no GPU, or TensorRT refuses.
     pub fn new(library: Library) -> Result<Self, Error> {
-        driver::check().map_err(|reason| Error::NoDriver { reason })?;
+        driver::check()?;
         let shim = library.ask("to make a runtime", || library.shim().runtime())?;
         Ok(Self(Arc::new(RuntimeInner { shim: Mutex::new(shim), library })))
     }

@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use serde_json::json;
 use tmoe_package::Package;
 use tmoe_runner::verify::Row;
-use tmoe_runner::{Availability, Provider, SelfTest, Session, SessionOptions};
+use tmoe_runner::{
+    Availability, Error, GraphChoice, Provider, ProviderOptions, SelfTest, Session, SessionOptions,
+};
 
 use crate::Failure;
-use crate::session::DeviceArguments;
+use crate::session::{DeviceArguments, TensorRtArguments};
 use crate::text::{print, print_json, table};
 
 /// Check a package: its files, and its self-test on every graph and provider
@@ -18,11 +20,13 @@ pub(crate) struct Arguments {
     /// Package folder
     #[arg(value_name = "PACKAGE")]
     package: PathBuf,
-    /// Providers to check; those that this machine can run unless said
+    /// Providers to check; those that this machine can run unless said, but for tensorrt, which builds engines first
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     providers: Vec<Provider>,
     #[command(flatten)]
     device: DeviceArguments,
+    #[command(flatten)]
+    tensorrt: TensorRtArguments,
     /// Show every tensor, not only the worst of each kind
     #[arg(long)]
     all: bool,
@@ -31,26 +35,42 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
+/// Why `tensorrt` is only checked when it is asked for.
+const BUILDS: &str =
+    "it builds engines into the package first, which takes minutes; ask for it with --providers tensorrt";
+
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let package = Package::open(&arguments.package)?;
     let selftest = SelfTest::read(&package)?;
+    let resources =
+        ProviderOptions { tensorrt: arguments.tensorrt.options(), ..arguments.device.resources() };
     let (mut rows, mut skipped) = (Vec::new(), Vec::new());
     for provider in Provider::ALL {
         if arguments.providers.is_empty() {
-            if let Availability::Missing { reason } = provider.availability() {
+            let skip = match provider.availability() {
+                Availability::Missing { reason } => Some(reason),
+                Availability::Ready { .. } if provider == Provider::TensorRt => Some(BUILDS.to_owned()),
+                Availability::Ready { .. } => None,
+            };
+            if let Some(reason) = skip {
                 skipped.push((provider, reason));
                 continue;
             }
         } else if !arguments.providers.contains(&provider) {
             continue;
         }
-        for graph in package.manifest().graphs.iter().filter(|graph| provider.runs(graph.op_set)) {
-            let options = SessionOptions {
-                provider: provider.into(),
-                graph: graph.op_set.into(),
-                resources: arguments.device.resources(),
+        for graph in graphs(&package, provider, &resources) {
+            let resources = resources.clone();
+            let session =
+                Session::open(&package, &SessionOptions { provider: provider.into(), graph, resources });
+            let session = match session {
+                // Nobody asked for it, and a package need not have engines.
+                Err(error @ Error::Engine(_)) if arguments.providers.is_empty() => {
+                    skipped.push((provider, error.to_string()));
+                    continue;
+                }
+                other => other?,
             };
-            let session = Session::open(&package, &options)?;
             rows.extend(selftest.check(&session)?.rows);
         }
     }
@@ -65,6 +85,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         print(&report(arguments, &rows, &skipped, passed))?;
     }
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The graphs that a provider runs; an engine is of one graph, which it says itself.
+fn graphs(package: &Package, provider: Provider, options: &ProviderOptions) -> Vec<GraphChoice> {
+    if provider == Provider::Engine {
+        return vec![GraphChoice::Auto];
+    }
+    let graphs = package.manifest().graphs.iter().map(|graph| graph.op_set);
+    graphs.filter(|&op_set| options.runs(provider, op_set)).map(GraphChoice::from).collect()
 }
 
 /// The report for people.

@@ -11,6 +11,8 @@ mod forecast;
 mod interrupt;
 #[cfg(target_os = "linux")]
 mod no_cuda;
+#[cfg(target_os = "linux")]
+mod no_tensorrt;
 mod on_onnx_runtime;
 #[path = "../../../export/tests/support/outcome.rs"]
 mod outcome;
@@ -53,6 +55,12 @@ fn main() -> ExitCode {
         Availability::Missing { .. } => Some("no ONNX Runtime"),
     };
     let has_cuda = Provider::Cuda.availability().is_ready().then_some("ONNX Runtime has CUDA");
+    let no_bindings = match Provider::Engine.availability() {
+        Availability::Missing { reason } if reason.contains("built without TensorRT") => {
+            Some("built without the feature `tensorrt`")
+        }
+        _ => None,
+    };
     let no_data = (!real_data::path().is_file()).then_some("no ETTh1.csv");
     let groups = [
         ("bad_csv", bad_csv::TESTS, None),
@@ -66,6 +74,10 @@ fn main() -> ExitCode {
         ("no_cuda", no_cuda::TESTS, None),
         #[cfg(target_os = "linux")]
         ("no_cuda", no_cuda::WITH_RUNTIME, no_runtime.or(has_cuda)),
+        #[cfg(target_os = "linux")]
+        ("no_tensorrt", no_tensorrt::TESTS, None),
+        #[cfg(target_os = "linux")]
+        ("no_tensorrt", no_tensorrt::WITH_BINDINGS, no_bindings),
         ("on_onnx_runtime", on_onnx_runtime::TESTS, no_runtime),
         ("outputs", outputs::TESTS, None),
         ("plots", plots::TESTS, None),

@@ -48,10 +48,8 @@ static const struct { const void *(*api)(unsigned); const char *(*version)(void)
 const void *OrtGetApiBase(void) { return &base; }
 "#;
 
-const DRIVER: &str = include_str!("../../../runner/src/provider/cuda/testing/driver.c");
-
 /// Compiles a library; `None` where there is no C compiler.
-fn compile(library: &Path, source: &str, defines: &[&str]) -> Option<()> {
+pub(crate) fn compile(library: &Path, source: &str, defines: &[&str]) -> Option<()> {
     let code = library.with_extension("c");
     fs::write(&code, source).unwrap();
     let mut compiler = Command::new("cc");
@@ -60,7 +58,7 @@ fn compile(library: &Path, source: &str, defines: &[&str]) -> Option<()> {
 }
 
 /// A folder with ONNX Runtime in it, built with those providers.
-fn runtime(parent: &Path, providers: &str) -> Option<PathBuf> {
+pub(crate) fn runtime(parent: &Path, providers: &str) -> Option<PathBuf> {
     let folder = parent.join("onnxruntime/capi");
     fs::create_dir_all(&folder).unwrap();
     compile(&folder.join("libonnxruntime.so"), RUNTIME, &[&format!("-DPROVIDERS={providers}")])?;
@@ -75,29 +73,32 @@ fn runtime_with_cuda(parent: &Path, needs: &str) -> Option<PathBuf> {
 }
 
 /// A folder with a driver in it, of that many devices and that version of CUDA.
-fn driver(parent: &Path, devices: u32, version: u32) -> Option<PathBuf> {
+pub(crate) fn driver(parent: &Path, devices: u32, version: u32) -> Option<PathBuf> {
     let folder = parent.join("driver");
     fs::create_dir_all(&folder).unwrap();
-    let defines = [format!("-DDEVICES={devices}"), format!("-DVERSION={version}")];
-    let defines = [&defines[0], &defines[1], "-DINIT=0", "-DTOTAL=1024UL"];
-    compile(&folder.join("libcuda.so.1"), DRIVER, &defines)?;
+    tmoe_driver::testing::compile(&folder, devices, version, 0)?;
     Some(folder)
 }
 
 /// Why `tmoe providers` says that `cuda` is missing.
 fn reason(runtime: &Path, driver: Option<&Path>) -> String {
+    reason_of("cuda", runtime, driver)
+}
+
+/// Why `tmoe providers` says that a provider is missing.
+pub(crate) fn reason_of(provider: &str, runtime: &Path, driver: Option<&Path>) -> String {
     let mut providers = command(["providers", "--json"]);
     providers.env("ORT_DYLIB_PATH", runtime);
     if let Some(driver) = driver {
         providers.env("LD_LIBRARY_PATH", driver);
     }
     let report: Value = serde_json::from_str(&Outcome::of(&mut providers).success()).unwrap();
-    assert_eq!(report[0]["provider"], "cuda");
-    report[0]["availability"]["reason"].as_str().expect("a reason").to_owned()
+    let row = report.as_array().unwrap().iter().find(|row| row["provider"] == provider);
+    row.expect("the provider")["availability"]["reason"].as_str().expect("a reason").to_owned()
 }
 
 #[track_caller]
-fn assert_says(text: &str, facts: &[&str]) {
+pub(crate) fn assert_says(text: &str, facts: &[&str]) {
     assert!(facts.iter().all(|fact| text.contains(fact)), "expected {facts:?} in: {text}");
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 use tempfile::tempdir;
-use tmoe_runner::{Availability, OpSet, Provider};
+use tmoe_runner::{Availability, NamedTensors, OpSet, Provider, Tensor};
 
 use crate::outcome::{Outcome, without_a_reader};
 use crate::shared::{Shared, small_table};
@@ -16,6 +16,8 @@ pub(crate) const TESTS: &[(&str, crate::Test)] = crate::tests![
     without_a_library_auto_runs_on_tract_and_says_so,
     a_provider_that_does_not_exist_is_answered_with_those_that_do,
     cuda_that_is_asked_for_is_used_or_an_error,
+    tensorrt_that_is_asked_for_is_used_or_an_error,
+    shapes_and_types_of_engines_are_checked_as_they_are_read,
     a_graph_without_its_operators_is_told_with_how_to_build_them,
     devices_and_their_memory_are_whole_numbers,
     a_reader_that_has_seen_enough_is_no_failure,
@@ -23,11 +25,14 @@ pub(crate) const TESTS: &[(&str, crate::Test)] = crate::tests![
 
 fn every_provider_is_listed_with_its_state(_: &Shared) {
     let printed = run(["providers"]).success();
-    assert!(["cuda ", "cpu ", "tract "].iter().all(|name| printed.contains(name)), "{printed}");
+    assert!(
+        ["cuda ", "cpu ", "tract ", "tensorrt ", "engine "].iter().all(|name| printed.contains(name)),
+        "{printed}"
+    );
     let report: Value = serde_json::from_str(&run(["providers", "--json"]).success()).unwrap();
     let names: Vec<&str> =
         report.as_array().unwrap().iter().map(|row| row["provider"].as_str().unwrap()).collect();
-    assert_eq!(names, ["cuda", "cpu", "tract"]);
+    assert_eq!(names, ["cuda", "cpu", "tract", "tensorrt", "engine"]);
     assert_eq!(report[2]["availability"]["status"], "ready");
 }
 
@@ -87,8 +92,9 @@ fn without_a_library_auto_runs_on_tract_and_says_so(shared: &Shared) {
 
 fn a_provider_that_does_not_exist_is_answered_with_those_that_do(_: &Shared) {
     let forecast = ["forecast", "package", "--input", "t.csv", "--horizon", "5", "--provider", "abacus"];
-    run(forecast).usage_error(&["abacus", "auto, cuda, cpu, tract"]);
-    run(["verify", "package", "--providers", "tract,abacus"]).usage_error(&["abacus", "cuda, cpu, tract"]);
+    run(forecast).usage_error(&["abacus", "auto, cuda, cpu, tract, tensorrt, engine"]);
+    run(["verify", "package", "--providers", "tract,abacus"])
+        .usage_error(&["abacus", "cuda, cpu, tract, tensorrt, engine"]);
 }
 
 /// Where `cuda` is not to be had, nothing runs elsewhere in its stead.
@@ -105,6 +111,50 @@ fn cuda_that_is_asked_for_is_used_or_an_error(shared: &Shared) {
     let bench = arguments!["bench", package, "--context", "8", "--horizon", "1"];
     Outcome::of(command(bench).args(cuda)).failure(&[&reason]);
     run(arguments!["verify", package, "--providers", "tract,cuda"]).failure(&[&reason]);
+}
+
+/// The same for the providers on TensorRT.
+fn tensorrt_that_is_asked_for_is_used_or_an_error(shared: &Shared) {
+    let folder = tempdir().unwrap();
+    let table = small_table(folder.path());
+    let package = shared.package("dense");
+    for provider in [Provider::TensorRt, Provider::Engine] {
+        let Availability::Missing { reason } = provider.availability() else { continue };
+        let cannot = format!("the provider {provider} cannot be used: ");
+        let asked = ["--provider", provider.name()];
+        let forecast = arguments!["forecast", package, "--input", table, "--horizon", "5"];
+        let outcome = Outcome::of(command(forecast).args(asked));
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""));
+        outcome.failure(&[&cannot, &reason]);
+        run(arguments!["verify", package, "--providers", provider.name()]).failure(&[&cannot, &reason]);
+        let printed = run(["providers"]).success();
+        assert!(printed.contains(&format!("missing: {reason}")), "{printed}");
+        let inputs = folder.path().join("inputs.safetensors");
+        let points = ndarray::Array3::<f32>::zeros((1, 4, 1)).into();
+        Tensor::write_all(&inputs, &NamedTensors::from([("input_ids".to_owned(), points)])).unwrap();
+        let outputs = folder.path().join("outputs.safetensors");
+        let raw = arguments!["run", package, "--inputs", inputs, "--outputs", outputs];
+        Outcome::of(command(raw).args(asked)).failure(&[&cannot, &reason]);
+        assert!(!outputs.exists());
+        let graph = ["--graph", "standard"];
+        let forecast = arguments!["forecast", package, "--input", table, "--horizon", "5"];
+        Outcome::of(command(forecast).args(asked).args(graph))
+            .failure(&[&format!("{provider} cannot run the graph `standard`")]);
+    }
+    let bench = arguments!["bench", package, "--context", "8", "--horizon", "1", "--provider", "engine"];
+    Outcome::of(&mut command(bench)).failure(&["trtexec --loadEngine="]);
+}
+
+fn shapes_and_types_of_engines_are_checked_as_they_are_read(_: &Shared) {
+    let forecast = ["forecast", "package", "--input", "t.csv", "--horizon", "5"];
+    for option in [
+        ["--engine-batch", "1,2"],
+        ["--engine-batch", "0,1,8"],
+        ["--engine-context", "1,4096,512"],
+        ["--engine-precision", "int8"],
+    ] {
+        run(forecast.iter().chain(&option)).usage_error(&[option[0]]);
+    }
 }
 
 /// Nor does another graph run in place of the one that is asked for.

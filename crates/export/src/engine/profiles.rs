@@ -18,11 +18,8 @@ pub struct EngineShapes {
 impl EngineShapes {
     /// One to eight series, tuned for one; up to 2048 points, tuned for 512, as far as the model goes.
     pub fn of(manifest: &Manifest) -> Self {
-        let positions = u32::try_from(manifest.model.max_positions()).unwrap_or(u32::MAX);
-        Self {
-            batch: Span { min: 1, opt: 1, max: 8 },
-            context: Span { min: 1, opt: positions.min(512), max: positions.min(2048) },
-        }
+        let (batch, context) = Profile::usual(manifest);
+        Self { batch, context }
     }
 
     pub(super) fn check(&self, manifest: &Manifest) -> Result<(), EngineBuildError> {
@@ -48,23 +45,7 @@ impl EngineShapes {
 
     /// The profiles, in the engine's order.
     pub(super) fn profiles(&self, manifest: &Manifest) -> Vec<Profile> {
-        let number = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
-        let positions = number(manifest.model.max_positions());
-        let largest = number(manifest.horizons.last().copied().unwrap_or(1));
-        let prefill = Profile {
-            name: "prefill".to_owned(),
-            batch: self.batch,
-            sequence: self.context,
-            past: Span { min: 0, opt: 0, max: 0 },
-        };
-        let most = positions.saturating_sub(1).max(1);
-        let decode = Profile {
-            name: "decode".to_owned(),
-            batch: self.batch,
-            sequence: Span { min: 1, opt: largest, max: largest },
-            past: Span { min: 1, opt: self.context.opt.min(most), max: most },
-        };
-        vec![prefill, decode]
+        Profile::prefill_and_decode(manifest, self.batch, self.context).into()
     }
 }
 
@@ -79,13 +60,17 @@ pub(super) fn optimization_profile(profile: &Profile, inputs: &[NetworkTensor]) 
     .map(|sizes| sizes.map(i64::from));
     inputs.iter().fold(OptimizationProfile::new(), |profile, input| {
         let shape = |[batch, sequence, past]: [i64; 3]| match input.name.as_str() {
-            "input_ids" | "labels" => fill(&input.shape, &[batch, sequence]),
+            "input_ids" | "labels" | "loss_masks" => fill(&input.shape, &[batch, sequence]),
             "attention_mask" => fill(&input.shape, &[batch, past + sequence]),
-            "loss_masks" => fill(&input.shape, &[batch, sequence]),
             // past_key_values.{i}.{key,value}: [batch, kv_heads, past, head_dim]
             _ => fill(&input.shape, &[batch, past]),
         };
-        profile.shapes(input.name.clone(), &shape(min), &shape(opt), &shape(max))
+        let least = match input.name.as_str() {
+            // The weights of a loss, which may be left out.
+            "loss_masks" => shape([min[0], 0, 0]),
+            _ => shape(min),
+        };
+        profile.shapes(input.name.clone(), &least, &shape(opt), &shape(max))
     })
 }
 

@@ -1,13 +1,19 @@
 //! Providers: what executes a graph.
 //!
 //! A provider is one module here. To add one: a variant of [`Provider`] (its name, what it is, whether this
-//! machine has it) and a type that implements [`Backend`]. What `cuda` and `cpu` share is in `onnxruntime`.
+//! machine has it) and a type that implements [`Backend`]. What `cuda`, `cpu` and `tensorrt` share is in `onnxruntime`; what
+//! passes on a device share is in `step`, what TensorRT's profiles are is in `profile`.
 
 pub mod cpu;
 pub mod cuda;
-mod loader;
+pub mod engine;
 mod onnxruntime;
 mod options;
+mod profile;
+mod step;
+pub mod tensorrt;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tract;
 
 use std::fmt;
@@ -15,10 +21,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use tmoe_package::OpSet;
+use tmoe_package::{OpSet, Package, Precision};
 
 pub use self::onnxruntime::LibraryError;
-pub use self::options::ProviderOptions;
+pub use self::options::{ProviderOptions, Reduced, TensorRtOptions};
 use crate::contract::CacheLayout;
 use crate::error::{Error, GraphSource};
 use crate::signature::Signature;
@@ -35,11 +41,16 @@ pub enum Provider {
     Cpu,
     /// tract, compiled in: slower than ONNX Runtime, and there on every machine.
     Tract,
+    /// ONNX Runtime with TensorRT, which builds engines of a package's graph when it is opened first.
+    TensorRt,
+    /// TensorRT without ONNX Runtime, on an engine of the package that `tmoe-export engine` built.
+    Engine,
 }
 
 impl Provider {
-    /// Every provider, the one that `auto` prefers first.
-    pub const ALL: [Self; 3] = [Self::Cuda, Self::Cpu, Self::Tract];
+    /// Every provider: those among which `auto` chooses, the one that it prefers first, and then those that are only used when they
+    /// are asked for.
+    pub const ALL: [Self; 5] = [Self::Cuda, Self::Cpu, Self::Tract, Self::TensorRt, Self::Engine];
 
     /// The name on command lines and in reports.
     pub const fn name(self) -> &'static str {
@@ -47,6 +58,8 @@ impl Provider {
             Self::Cuda => "cuda",
             Self::Cpu => "cpu",
             Self::Tract => "tract",
+            Self::TensorRt => "tensorrt",
+            Self::Engine => "engine",
         }
     }
 
@@ -56,26 +69,35 @@ impl Provider {
             Self::Cuda => "ONNX Runtime on an NVIDIA GPU",
             Self::Cpu => "ONNX Runtime on the CPU",
             Self::Tract => "tract on the CPU, one thread, built in",
+            Self::TensorRt => {
+                "ONNX Runtime with TensorRT on an NVIDIA GPU, engines built at the first opening"
+            }
+            Self::Engine => "TensorRT on an NVIDIA GPU, engines built by `tmoe-export engine`",
         }
     }
 
     /// Whether this machine can run it. For [`Provider::Cpu`] this looks for ONNX Runtime's library and loads it; for
-    /// [`Provider::Cuda`] also NVIDIA's driver and CUDA's libraries.
+    /// [`Provider::Cuda`] also NVIDIA's driver and CUDA's libraries, for [`Provider::TensorRt`] also TensorRT's, and for
+    /// [`Provider::Engine`] NVIDIA's driver and TensorRT.
     pub fn availability(self) -> Availability {
         match self {
             Self::Cuda => cuda::availability(),
             Self::Cpu => cpu::availability(),
             Self::Tract => tract::availability(),
+            Self::TensorRt => tensorrt::availability(),
+            Self::Engine => engine::availability(),
         }
     }
 
     /// Whether it has the operators of that set. [`Provider::Cuda`] has those of the op set `plugin` when this crate is built
-    /// with its feature `cuda`.
+    /// with its feature `cuda`; [`Provider::TensorRt`] runs them with a library of plugins, see [`TensorRtOptions::plugins`].
     pub const fn runs(self, op_set: OpSet) -> bool {
         match self {
             Self::Cuda => cuda::HAS_OPERATORS || !matches!(op_set, OpSet::Plugin),
             Self::Cpu => true,
             Self::Tract => !matches!(op_set, OpSet::Plugin),
+            Self::TensorRt => matches!(op_set, OpSet::Dense),
+            Self::Engine => matches!(op_set, OpSet::Dense | OpSet::Plugin),
         }
     }
 
@@ -90,6 +112,8 @@ impl Provider {
             Self::Cuda => Box::new(cuda::CudaBackend::load(graph, content, options)?),
             Self::Cpu => Box::new(cpu::CpuBackend::load(graph, content, options)?),
             Self::Tract => Box::new(tract::TractBackend::load(graph, content)?),
+            Self::TensorRt => Box::new(tensorrt::TensorRtBackend::load(graph, content, options)?),
+            Self::Engine => engine::load(content, options)?,
         })
     }
 }
@@ -229,6 +253,8 @@ impl FromStr for ProviderChoice {
 pub(crate) enum GraphContent<'a> {
     /// A file, with its external data beside it.
     File(&'a std::path::Path),
+    /// A graph of a package, and its file.
+    Graph { package: &'a Package, op_set: OpSet, path: &'a std::path::Path },
     /// An ONNX model in memory.
     Bytes {
         model: &'a [u8],
@@ -246,6 +272,16 @@ pub trait Backend: Send + Sync {
 
     /// How many threads compute one pass.
     fn threads(&self) -> usize;
+
+    /// How many series a pass can have, if there is a limit.
+    fn max_batch(&self) -> Option<usize> {
+        None
+    }
+
+    /// What products are computed in, of a package with weights of this precision.
+    fn precision(&self, stored: Precision) -> Precision {
+        stored
+    }
 
     /// Runs the graph once, from host tensors to host tensors.
     ///
@@ -297,9 +333,12 @@ mod tests {
     #[test]
     fn an_unknown_provider_is_answered_with_the_names_there_are() {
         let message = "gpu".parse::<ProviderChoice>().unwrap_err().to_string();
-        assert_eq!(message, "there is no provider `gpu`; choose one of auto, cuda, cpu, tract");
+        assert_eq!(
+            message,
+            "there is no provider `gpu`; choose one of auto, cuda, cpu, tract, tensorrt, engine"
+        );
         let message = "auto".parse::<Provider>().unwrap_err().to_string();
-        assert_eq!(message, "there is no provider `auto`; choose one of cuda, cpu, tract");
+        assert_eq!(message, "there is no provider `auto`; choose one of cuda, cpu, tract, tensorrt, engine");
     }
 
     /// What `auto` comes to on a machine that has these providers, and a GPU or not.
@@ -329,7 +368,7 @@ mod tests {
 
     #[test]
     fn a_provider_that_is_asked_for_is_never_replaced() {
-        for provider in [Provider::Cuda, Provider::Cpu] {
+        for provider in [Provider::Cuda, Provider::Cpu, Provider::TensorRt, Provider::Engine] {
             let missing = |_| Availability::Missing { reason: "no library".to_owned() };
             let selection = ProviderChoice::Only(provider).select_with(missing, || true);
             assert_eq!(selection, Selection { provider, passed_over: None });
@@ -342,6 +381,19 @@ mod tests {
         for op_set in [OpSet::Standard, OpSet::Dense] {
             assert!(Provider::Cuda.runs(op_set));
         }
+    }
+
+    #[test]
+    fn tensorrt_runs_no_graph_whose_shapes_depend_on_the_data() {
+        for provider in [Provider::TensorRt, Provider::Engine] {
+            assert!(!provider.runs(OpSet::Standard) && provider.runs(OpSet::Dense));
+        }
+        assert!(!Provider::TensorRt.runs(OpSet::Plugin));
+        let plugins = Some("libtmoe_trt_plugins.so".into());
+        let tensorrt = TensorRtOptions { plugins, ..TensorRtOptions::default() };
+        let options = ProviderOptions { tensorrt, ..ProviderOptions::default() };
+        assert!(options.runs(Provider::TensorRt, OpSet::Plugin));
+        assert!(!options.runs(Provider::Tract, OpSet::Plugin));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread;
 
-use tmoe_package::OpSet;
+use tmoe_package::{Manifest, OpSet, Profile, Span};
 
 use super::Provider;
 
@@ -20,17 +20,52 @@ pub struct ProviderOptions {
     /// A library with the operators of the domain `tmoe`, `libtmoe_ops.so`, in place of those that are built in: one that was built
     /// for GPUs, say. Like every library it can do whatever this process can. Heeded by `cpu` and `cuda`.
     pub operators: Option<PathBuf>,
-    /// Which of the machine's devices, counted from 0. Heeded by `cuda`.
+    /// Which of the machine's devices, counted from 0. Heeded by `cuda`, `tensorrt` and `engine`.
     pub device: usize,
     /// Bytes of the device that ONNX Runtime may take for weights and the results within a pass; `None`: all there are. The
-    /// key/value cache, which grows with the forecast, is not counted. Heeded by `cuda`.
+    /// key/value cache, which grows with the forecast, is not counted. Heeded by `cuda`, and by `tensorrt` as the most that layers
+    /// may use while they run.
     pub device_memory: Option<NonZeroUsize>,
     /// Whether decode passes are captured as CUDA graphs and replayed when a pass of the same shape comes again, which saves
-    /// their launches. Heeded by `cuda`, with the graph `plugin` only: with another graph it is an error.
+    /// their launches. Heeded by `engine`, and by `cuda` with the graph `plugin` only: with another graph it is an error.
     ///
     /// Off, and to be switched on with care: while a pass is captured, no other thread of the process may use the device, and
     /// every captured shape holds memory until the session is closed.
     pub cuda_graph: bool,
+    /// What only TensorRT heeds.
+    pub tensorrt: TensorRtOptions,
+}
+
+/// What can be set on the providers that run TensorRT.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TensorRtOptions {
+    /// The library of plugins, `libtmoe_trt_plugins.so`, which the graph `plugin` needs. `engine` also finds it beside the
+    /// program. Like every library it can do whatever this process can. Heeded by `tensorrt` and `engine`.
+    pub plugins: Option<PathBuf>,
+    /// Series at a time that engines are built for; `None`: as many as `tmoe-export engine` builds for. Heeded by `tensorrt`:
+    /// the engines of `engine` are built already.
+    pub batch: Option<Span>,
+    /// The same for points of context.
+    pub context: Option<Span>,
+    /// Which types layers may compute in, besides those of the package's weights: faster, and less exact. Heeded by `tensorrt`.
+    pub reduced: Option<Reduced>,
+}
+
+/// A type of 16 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reduced {
+    /// IEEE half precision.
+    Fp16,
+    /// bfloat16.
+    Bf16,
+}
+
+impl TensorRtOptions {
+    /// The profiles that engines are built with.
+    pub(crate) fn profiles(&self, manifest: &Manifest) -> [Profile; 2] {
+        let (batch, context) = Profile::usual(manifest);
+        Profile::prefill_and_decode(manifest, self.batch.unwrap_or(batch), self.context.unwrap_or(context))
+    }
 }
 
 impl Default for ProviderOptions {
@@ -42,6 +77,7 @@ impl Default for ProviderOptions {
             device: 0,
             device_memory: None,
             cuda_graph: false,
+            tensorrt: TensorRtOptions::default(),
         }
     }
 }
@@ -49,7 +85,12 @@ impl Default for ProviderOptions {
 impl ProviderOptions {
     /// Whether a provider has the operators of an op set: its own, or those of the library.
     pub fn runs(&self, provider: Provider, op_set: OpSet) -> bool {
-        provider.runs(op_set) || provider == Provider::Cuda && self.operators.is_some()
+        let library = match provider {
+            Provider::Cuda => &self.operators,
+            Provider::TensorRt if op_set == OpSet::Plugin => &self.tensorrt.plugins,
+            _ => &None,
+        };
+        provider.runs(op_set) || library.is_some()
     }
 
     /// The number of threads to use.

@@ -41,7 +41,9 @@ impl TractBackend {
             // tract names the data-dependent sizes itself, and would take the declared names for other sizes.
             let onnx = tract_onnx::onnx().with_ignore_value_info(true);
             let model = match content {
-                GraphContent::File(path) => bfloat16::model_for_path(&onnx, path)?,
+                GraphContent::File(path) | GraphContent::Graph { path, .. } => {
+                    bfloat16::model_for_path(&onnx, path)?
+                }
                 GraphContent::Bytes { model, folder } => bfloat16::model_in_memory(&onnx, model, folder)?,
             };
             let names = PortNames::of(&model)?;

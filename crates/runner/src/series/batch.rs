@@ -94,8 +94,8 @@ impl Limits {
 /// A batch holds windows of the same number of missing points at the end, because the order of heads, and with it
 /// the forecast, depends on the number of points forecast: no series' forecast depends on its neighbours. Windows
 /// of similar lengths come together. A batch, padding included, holds at most `token_budget` points of context, or
-/// one window.
-pub(crate) fn plan(windows: &[Window<'_>], token_budget: usize) -> Vec<Vec<usize>> {
+/// one window, and no more than `most` windows.
+pub(crate) fn plan(windows: &[Window<'_>], token_budget: usize, most: usize) -> Vec<Vec<usize>> {
     let mut order: Vec<(usize, usize, usize)> = windows
         .iter()
         .enumerate()
@@ -109,6 +109,7 @@ pub(crate) fn plan(windows: &[Window<'_>], token_budget: usize) -> Vec<Vec<usize
             // Lengths ascend, so that this window's is what the whole batch is padded to.
             Some(batch)
                 if batch_trailing == Some(trailing)
+                    && batch.len() < most
                     && length.saturating_mul(batch.len() + 1) <= token_budget =>
             {
                 batch.push(index);
@@ -246,6 +247,7 @@ mod tests {
         fn every_window_is_in_one_batch_within_the_budget(
             shapes in proptest::collection::vec((1_usize..50, 0_usize..3), 0..60),
             budget in 1_usize..200,
+            most in 1_usize..8,
         ) {
             let points = [0.0; 50];
             let windows: Vec<Window<'_>> = shapes
@@ -257,13 +259,14 @@ mod tests {
                     trailing,
                 })
                 .collect();
-            let batches = plan(&windows, budget);
+            let batches = plan(&windows, budget, most);
             let mut seen: Vec<usize> = batches.iter().flatten().copied().collect();
             seen.sort_unstable();
             prop_assert_eq!(seen, (0..windows.len()).collect::<Vec<_>>());
             for batch in &batches {
                 let longest = batch.iter().map(|&index| windows[index].points.len()).max().unwrap();
                 prop_assert!(batch.len() == 1 || batch.len() * longest <= budget);
+                prop_assert!(batch.len() <= most);
                 prop_assert!(batch.iter().all(|&i| windows[i].trailing == windows[batch[0]].trailing));
             }
         }

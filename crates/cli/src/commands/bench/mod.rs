@@ -10,7 +10,7 @@ mod shapes;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use tmoe_runner::{OpSet, ProviderOptions};
+use tmoe_runner::{OpSet, Provider, ProviderOptions};
 
 use self::measure::{Measured, Timings};
 use self::memory::Memory;
@@ -117,6 +117,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
              --batch"
         )
         .into());
+    }
+    if arguments.session.engine.provider == Provider::Engine.into() {
+        return Err("bench measures a package against the provider's own products of ONNX files, and the provider engine runs \
+                    none; `trtexec --loadEngine=<PACKAGE>/engines/<ENGINE>/model.engine` measures an engine"
+            .into());
     }
     let begin = std::time::Instant::now();
     let session = arguments.session.open(&package)?;

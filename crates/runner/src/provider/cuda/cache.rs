@@ -9,15 +9,14 @@ use ort::AsPointer;
 use ort::memory::MemoryInfo;
 use ort::session::{IoBinding, Session as OrtSession};
 use ort::value::{PrimitiveTensorElementType, Shape, TensorRefMut};
+use tmoe_driver::{Address, CallError, Device, DeviceMemory};
 
 use super::capture::Captures;
-use super::device::{Device, DeviceMemory};
-use super::driver::Address;
 use super::memory_error::{Asked, out_of_memory, run_error};
-use super::step::{ALIGNMENT, Part, StepLayout, StepMemory};
 use crate::contract::CacheLayout;
 use crate::error::Error;
 use crate::provider::onnxruntime::{Loaded, Place, check};
+use crate::provider::step::{ALIGNMENT, Part, StepLayout, StepMemory};
 use crate::tensor::{ElementType, NamedTensors};
 
 /// The memory of a device, for the passes of a session.
@@ -124,7 +123,7 @@ impl DevicePlace<'_> {
     fn reserve_memory<T>(
         &self,
         asked: &Asked,
-        mut reserve: impl FnMut() -> Result<T, super::driver::CallError>,
+        mut reserve: impl FnMut() -> Result<T, CallError>,
     ) -> Result<T, Error> {
         let first = reserve();
         let result = match first {
@@ -345,15 +344,16 @@ impl<'a> Place for DevicePlace<'a> {
 mod tests {
 
     use ndarray::{Array2, Axis, s};
+    use tmoe_driver::Driver;
+    use tmoe_driver::testing::DEVICE_BYTES;
     use tmoe_package::{OpSet, Package};
 
-    use super::super::driver::Driver;
     use super::super::session::CudaBackend;
-    use super::super::testing::{self, DEVICE_BYTES};
     use super::*;
     use crate::decoder::Predictions;
     use crate::error::GraphSource;
     use crate::provider::onnxruntime::Setup;
+    use crate::provider::testing;
     use crate::provider::{GraphContent, Provider, ProviderOptions, Selection};
     use crate::session::{Session, SessionOptions};
 
@@ -405,7 +405,7 @@ mod tests {
             eprintln!("skipped: no ONNX Runtime");
             return None;
         }
-        let driver = testing::driver(1, 0)?.unwrap();
+        let driver = tmoe_driver::testing::driver(1, 0)?.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let package = testing::package(folder.path());
         Some((folder, package, driver))
@@ -434,7 +434,7 @@ mod tests {
                 }
             }
             drop(session);
-            assert_eq!(testing::live(driver), 0);
+            assert_eq!(tmoe_driver::testing::live(driver), 0);
         }
     }
 

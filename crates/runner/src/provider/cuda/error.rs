@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use thiserror::Error;
+use tmoe_driver::DriverError;
 
-use super::driver::CallError;
 use crate::error::one_line;
 use crate::provider::onnxruntime::{ENVIRONMENT_VARIABLE, LibraryError};
 
@@ -36,32 +36,9 @@ pub enum CudaError {
         /// Where the file should be.
         path: PathBuf,
     },
-    /// NVIDIA's driver cannot be opened.
-    #[error(
-        "NVIDIA's driver is needed: {library} cannot be loaded: {reason}; install the driver of your GPU"
-    )]
-    NoDriver {
-        /// The driver's library.
-        library: &'static str,
-        /// What the loader said.
-        reason: String,
-    },
-    /// The driver is there, but does not start, or a device does not.
-    #[error("{0}; `nvidia-smi` says what the driver sees")]
-    Driver(#[from] CallError),
-    /// The driver sees no GPU.
-    #[error(
-        "NVIDIA's driver sees no GPU; `nvidia-smi` and the variable CUDA_VISIBLE_DEVICES say what it may see"
-    )]
-    NoDevice,
-    /// There are fewer devices.
-    #[error("there is no CUDA device {device}; the driver sees {count}, counted from 0")]
-    NoSuchDevice {
-        /// The device that was asked for.
-        device: usize,
-        /// How many there are.
-        count: usize,
-    },
+    /// There is no driver, or no device.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
     /// The driver is older than the CUDA that ONNX Runtime was built with.
     #[error(
         "NVIDIA's driver is for CUDA {driver_major}.{driver_minor}, and ONNX Runtime needs CUDA {needed}; install a newer \
@@ -85,7 +62,7 @@ pub enum CudaError {
     },
     /// One of CUDA's libraries cannot be loaded.
     #[error(
-        "ONNX Runtime's CUDA provider needs {library}, which cannot be loaded: {reason}; install it with `pip install \
+        "ONNX Runtime's provider needs {library}, which cannot be loaded: {reason}; install it with `pip install \
          'onnxruntime-gpu[cuda,cudnn]'`, or put the folder of CUDA's libraries into LD_LIBRARY_PATH"
     )]
     WithoutCudaLibrary {

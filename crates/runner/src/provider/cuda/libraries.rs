@@ -8,9 +8,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use libloading::Library;
+use tmoe_libraries::loader_reason;
 
 use super::error::CudaError;
-use crate::provider::loader;
 
 /// The names of a library's needs stand in its string table, which linkers write at the front.
 const FRONT: u64 = 1 << 20;
@@ -23,7 +23,12 @@ const OF_CUDA: [&str; 6] =
 const OPENED_LATER: [&str; 3] = ["libcudnn.so.", "libcufft.so.", "libnvrtc.so."];
 
 /// The libraries of CUDA that a provider library needs, by name. Empty for a file that does not say so.
-pub(super) fn needed(provider: &Path) -> Vec<String> {
+pub(in crate::provider) fn needed(provider: &Path) -> Vec<String> {
+    needed_of(provider, &OF_CUDA)
+}
+
+/// The libraries that a file needs whose names begin so and end with a version.
+pub(in crate::provider) fn needed_of(provider: &Path, libraries: &[&str]) -> Vec<String> {
     let mut front = Vec::new();
     let read = File::open(provider).and_then(|file| file.take(FRONT).read_to_end(&mut front));
     if read.is_err() {
@@ -31,7 +36,7 @@ pub(super) fn needed(provider: &Path) -> Vec<String> {
     }
     let names = front.split(|&byte| byte == 0).filter_map(|bytes| std::str::from_utf8(bytes).ok());
     let mut needed: Vec<String> = names
-        .filter(|name| OF_CUDA.iter().any(|library| name.starts_with(library)))
+        .filter(|name| libraries.iter().any(|library| name.starts_with(library)))
         .filter(|name| major(name).is_some())
         .map(str::to_owned)
         .collect();
@@ -50,21 +55,11 @@ fn major(name: &str) -> Option<u32> {
 }
 
 /// Loads the libraries that are needed, by name or from Python's packages beside `provider`.
-pub(super) fn load(provider: &Path, needed: &[String]) -> Result<(), CudaError> {
+pub(in crate::provider) fn load(provider: &Path, needed: &[String]) -> Result<(), CudaError> {
     let folders = package_folders(provider);
     for library in needed {
-        let by_name = open(Path::new(library));
-        let beside = || folders.iter().map(|folder| folder.join(library)).find(|path| path.is_file());
-        if let Err(error) = by_name {
-            let Some(path) = beside() else {
-                let (library, reason) = (library.clone(), loader::reason(&error));
-                return Err(CudaError::WithoutCudaLibrary { library, reason });
-            };
-            open(&path).map_err(|error| CudaError::WithoutCudaLibrary {
-                library: path.display().to_string(),
-                reason: loader::reason(&error),
-            })?;
-        }
+        load_one(library, &folders)
+            .map_err(|reason| CudaError::WithoutCudaLibrary { library: library.clone(), reason })?;
     }
     for path in folders.iter().flat_map(|folder| files_of(folder)) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -74,6 +69,14 @@ pub(super) fn load(provider: &Path, needed: &[String]) -> Result<(), CudaError> 
         }
     }
     Ok(())
+}
+
+/// Loads a library, by name or from one of the folders; otherwise, why not.
+pub(in crate::provider) fn load_one(library: &str, folders: &[PathBuf]) -> Result<(), String> {
+    let Err(error) = open(Path::new(library)) else { return Ok(()) };
+    let path = folders.iter().map(|folder| folder.join(library)).find(|path| path.is_file());
+    let path = path.ok_or_else(|| loader_reason(&error))?;
+    open(&path).map_err(|error| loader_reason(&error))
 }
 
 /// Loads a library for the rest of the process.

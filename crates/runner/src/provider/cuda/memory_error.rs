@@ -1,14 +1,14 @@
 //! What is said when a device's memory is too small.
 
-use super::device::Device;
-use super::driver::CallError;
+use tmoe_driver::{CallError, Device};
+
 use crate::error::{Error, GraphSource};
 use crate::provider::Provider;
 use crate::provider::onnxruntime::Loaded;
 
 /// What memory was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(in crate::provider) enum Asked {
     /// The cache of a generation.
     Cache { bytes: usize, batch: usize, capacity: usize },
     /// Inputs and outputs of a pass.
@@ -18,14 +18,14 @@ pub(super) enum Asked {
 }
 
 impl Asked {
-    fn bytes(self) -> Option<u64> {
+    pub(in crate::provider) fn bytes(self) -> Option<u64> {
         match self {
             Self::Cache { bytes, .. } | Self::Step { bytes } => Some(bytes as u64),
             Self::Copy => None,
         }
     }
 
-    fn purpose(self) -> String {
+    pub(in crate::provider) fn purpose(self) -> String {
         match self {
             Self::Cache { batch, capacity, .. } => {
                 format!("the cache of {batch} series of {capacity} points")
@@ -45,7 +45,7 @@ pub(super) fn out_of_memory(loaded: &Loaded, device: &Device, asked: &Asked, err
 }
 
 /// The error of a run of ONNX Runtime.
-pub(super) fn run_error(loaded: &Loaded, device: &Device, message: &str) -> Error {
+pub(in crate::provider) fn run_error(loaded: &Loaded, device: &Device, message: &str) -> Error {
     if !is_out_of_memory(message) {
         return loaded.error(message);
     }
@@ -53,14 +53,25 @@ pub(super) fn run_error(loaded: &Loaded, device: &Device, message: &str) -> Erro
 }
 
 /// The error of ONNX Runtime while it loaded a graph.
-pub(super) fn load_error(graph: &GraphSource, device: &Device, message: &str) -> Error {
+pub(in crate::provider) fn load_error_of(
+    provider: Provider,
+    graph: &GraphSource,
+    device: &Device,
+    message: &str,
+) -> Error {
     if !is_out_of_memory(message) {
-        return Error::load(Provider::Cuda, graph, message);
+        return Error::load(provider, graph, message);
     }
     device_memory(graph, device, requested(message), "the weights".to_owned())
 }
 
-fn device_memory(graph: &GraphSource, device: &Device, requested: Option<u64>, purpose: String) -> Error {
+/// That a device's memory is too small for something.
+pub(in crate::provider) fn device_memory(
+    graph: &GraphSource,
+    device: &Device,
+    requested: Option<u64>,
+    purpose: String,
+) -> Error {
     Error::DeviceMemory {
         graph: graph.clone(),
         device: device.index(),
@@ -71,7 +82,7 @@ fn device_memory(graph: &GraphSource, device: &Device, requested: Option<u64>, p
 }
 
 /// How ONNX Runtime's arena and CUDA itself say it.
-fn is_out_of_memory(message: &str) -> bool {
+pub(in crate::provider) fn is_out_of_memory(message: &str) -> bool {
     let said = [
         "Failed to allocate memory for requested buffer",
         "is smaller than requested bytes",

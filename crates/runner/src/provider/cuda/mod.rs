@@ -2,28 +2,21 @@
 //!
 //! ```text
 //! ready         whether this machine can run it: error says why not
-//! driver        NVIDIA's driver, called at run time; libraries: CUDA's own
+//! libraries     CUDA's own, loaded before ONNX Runtime wants them
 //! session       a graph on a device
-//! cache, step   what a generation keeps on the device, and what one pass reads and writes there
-//! device        memory of a device, reserved and copied
-//! capture       CUDA graphs
+//! cache         what a generation keeps on the device
+//! //! capture       CUDA graphs
 //! memory_error  what is said when memory is too small
 //! ```
 
 mod cache;
 mod capture;
-mod device;
-mod driver;
 mod error;
-mod libraries;
-mod memory_error;
+pub(in crate::provider) mod libraries;
+pub(in crate::provider) mod memory_error;
 mod ready;
-mod session;
-mod step;
-#[cfg(test)]
-mod testing;
+pub(in crate::provider) mod session;
 
-pub use self::driver::CallError;
 pub use self::error::CudaError;
 pub(crate) use self::session::CudaBackend;
 use super::Availability;

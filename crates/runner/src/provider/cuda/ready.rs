@@ -3,7 +3,8 @@
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::{Path, PathBuf};
 
-use super::driver::Driver;
+use tmoe_driver::{Driver, DriverError};
+
 use super::error::CudaError;
 use super::libraries;
 use crate::provider::onnxruntime::{self, Library};
@@ -26,7 +27,7 @@ pub(super) fn ready() -> Result<Ready, CudaError> {
     let driver = Driver::of_this_machine()?;
     let devices = driver.devices()?;
     if devices.is_empty() {
-        return Err(CudaError::NoDevice);
+        return Err(DriverError::NoDevice.into());
     }
     if let Some(provider) = provider {
         let needed = libraries::needed(&provider);

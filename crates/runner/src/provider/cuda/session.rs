@@ -5,10 +5,10 @@ use std::sync::Arc;
 use ort::ep::{ArenaExtendStrategy, CUDA, ExecutionProviderDispatch};
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::builder::SessionBuilder;
+use tmoe_driver::Device;
 
 use super::cache::{DevicePlace, Idle};
 use super::capture::Captures;
-use super::device::Device;
 use super::error::CudaError;
 use super::memory_error::run_error;
 use super::ready::ready;
@@ -40,7 +40,7 @@ impl CudaBackend {
         options: &ProviderOptions,
     ) -> Result<Self, Error> {
         let found = ready()?;
-        let device = Device::open(found.driver, options.device)?;
+        let device = Device::open(found.driver, options.device).map_err(CudaError::from)?;
         // Threads are for the few nodes about shapes that stay on the processor.
         let threads = options.threads.map_or(1, std::num::NonZeroUsize::get);
         let setup = Setup { provider: Provider::Cuda, graph, content, threads, options };
@@ -82,18 +82,21 @@ fn execution_provider(options: &ProviderOptions) -> ort::Result<ExecutionProvide
     Ok(provider.build().error_on_failure())
 }
 
-fn device_id(device: usize) -> ort::Result<i32> {
+pub(in crate::provider) fn device_id(device: usize) -> ort::Result<i32> {
     i32::try_from(device).map_err(ort::Error::wrap)
 }
 
-fn device_memory(device: usize) -> ort::Result<MemoryInfo<'static>> {
+/// How ONNX Runtime calls the memory of a device.
+pub(in crate::provider) fn device_memory(device: usize) -> ort::Result<MemoryInfo<'static>> {
     MemoryInfo::new(AllocationDevice::CUDA, device_id(device)?, AllocatorType::Device, MemoryType::Default)
 }
 
 /// Weights that do not fit are an error about memory.
 fn load_error(error: Error, device: &Device) -> Error {
     match error {
-        Error::Provider { graph, message, .. } => super::memory_error::load_error(&graph, device, &message),
+        Error::Provider { graph, message, .. } => {
+            super::memory_error::load_error_of(Provider::Cuda, &graph, device, &message)
+        }
         other => other,
     }
 }
@@ -116,7 +119,7 @@ const COMPUTES: [&str; 12] = [
 ];
 
 /// Refuses a session that computes on the CPU.
-fn check_assignment(loaded: &Loaded) -> ort::Result<()> {
+pub(in crate::provider) fn check_assignment(loaded: &Loaded) -> ort::Result<()> {
     let on_cpu = assigned_to(&loaded.session(), "CPUExecutionProvider")?;
     let mut computing = on_cpu
         .iter()
@@ -178,8 +181,8 @@ impl Backend for CudaBackend {
 mod tests {
     use tmoe_package::OpSet;
 
-    use super::super::testing;
     use super::*;
+    use crate::provider::testing;
 
     #[test]
     fn a_session_that_computes_on_the_cpu_is_refused_by_a_node() {

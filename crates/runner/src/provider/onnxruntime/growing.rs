@@ -6,10 +6,13 @@ use ort::value::DynValue;
 
 use super::session::Loaded;
 use super::tensors::{from_host, results as host_results};
-use crate::contract::CacheLayout;
+use crate::contract::{CacheLayout, INPUT_IDS};
 use crate::error::Error;
 use crate::provider::Generation;
 use crate::tensor::{NamedTensors, Tensor};
+
+/// Which session runs the next pass, after so many points and on these inputs.
+pub(crate) type SessionOf<'a> = Box<dyn Fn(usize, &NamedTensors) -> Result<&'a Loaded, Error> + Send + 'a>;
 
 /// What an error of ONNX Runtime means to a provider.
 pub(crate) type ErrorOf<'a> = Box<dyn Fn(&Loaded, ort::Error) -> Error + Send + 'a>;
@@ -17,7 +20,9 @@ pub(crate) type ErrorOf<'a> = Box<dyn Fn(&Loaded, ort::Error) -> Error + Send + 
 /// A cache that every pass makes anew, one pass longer: what operators of ai.onnx do. `values` are the `present` outputs of
 /// the last pass, which ONNX Runtime owns and takes back as they are.
 pub(crate) struct GrowingGeneration<'a> {
-    loaded: &'a Loaded,
+    session: SessionOf<'a>,
+    /// Points that the cache holds.
+    past: usize,
     cache: &'a CacheLayout,
     /// Where the cache lies.
     memory: MemoryInfo<'static>,
@@ -37,11 +42,16 @@ impl<'a> GrowingGeneration<'a> {
         let empty = || from_host(Tensor::F32(ArrayD::zeros(IxDyn(&cache.shape(batch, 0)))));
         let values = cache.entries.iter().map(|_| empty()).collect::<ort::Result<_>>();
         let values = values.map_err(|source| error(loaded, source))?;
-        Ok(Self { loaded, cache, memory, error, values })
+        Ok(Self { session: Box::new(move |_, _| Ok(loaded)), past: 0, cache, memory, error, values })
     }
 
-    fn run(&mut self, inputs: NamedTensors) -> ort::Result<NamedTensors> {
-        let mut session = self.loaded.session();
+    /// Passes are run on sessions of their own, all with the same inputs and outputs.
+    pub(crate) fn on_sessions(self, session: SessionOf<'a>) -> Self {
+        Self { session, ..self }
+    }
+
+    fn run(&mut self, loaded: &Loaded, inputs: NamedTensors) -> ort::Result<NamedTensors> {
+        let mut session = loaded.session();
         let mut binding = session.create_binding()?;
         for (name, tensor) in inputs {
             binding.bind_input(name, &from_host(tensor)?)?;
@@ -51,7 +61,7 @@ impl<'a> GrowingGeneration<'a> {
             binding.bind_output_to_device(&entry.present, &self.memory)?;
         }
         let host = MemoryInfo::default();
-        for name in self.cache.other_outputs(self.loaded.signature()) {
+        for name in self.cache.other_outputs(loaded.signature()) {
             binding.bind_output_to_device(name, &host)?;
         }
         let mut results = session.run_binding(&binding)?;
@@ -72,6 +82,10 @@ impl<'a> GrowingGeneration<'a> {
 
 impl Generation for GrowingGeneration<'_> {
     fn step(&mut self, inputs: NamedTensors) -> Result<NamedTensors, Error> {
-        self.run(inputs).map_err(|source| (self.error)(self.loaded, source))
+        let loaded = (self.session)(self.past, &inputs)?;
+        let points = inputs.get(INPUT_IDS).and_then(|tensor| tensor.shape().get(1).copied()).unwrap_or(0);
+        let outputs = self.run(loaded, inputs).map_err(|source| (self.error)(loaded, source))?;
+        self.past = self.past.saturating_add(points);
+        Ok(outputs)
     }
 }

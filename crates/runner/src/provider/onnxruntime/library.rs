@@ -11,7 +11,6 @@ use libloading::{Library as Loaded, Symbol};
 use thiserror::Error;
 
 use super::places::{ENVIRONMENT_VARIABLE, Place, Places, libraries_in};
-use crate::provider::loader;
 
 /// The minor version of ONNX Runtime 1.x whose interface this program was built for.
 const NEEDED_MINOR: u32 = ort::MINOR_VERSION;
@@ -143,7 +142,7 @@ impl Library {
         // ONNX Runtime's name, to be run in this process.
         let loaded = unsafe { Loaded::new(path) }.map_err(|error| LibraryError::NotLoadable {
             path: path.to_owned(),
-            reason: loader::reason(&error),
+            reason: tmoe_libraries::loader_reason(&error),
         })?;
         let mut library = Self { path: path.to_owned(), version: String::new(), loaded };
         library.version = version_of(&library)?;

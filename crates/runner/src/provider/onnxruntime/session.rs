@@ -83,7 +83,7 @@ impl Setup<'_> {
 
     fn commit(&self, mut builder: SessionBuilder) -> ort::Result<OrtSession> {
         let mut commit = || match self.content {
-            GraphContent::File(path) => builder.commit_from_file(path),
+            GraphContent::File(path) | GraphContent::Graph { path, .. } => builder.commit_from_file(path),
             GraphContent::Bytes { model, .. } => builder.commit_from_memory(model),
         };
         // The first session of a process makes a new domain of operators known to it, and two that do so at once disturb

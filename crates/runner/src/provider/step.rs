@@ -9,9 +9,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use ndarray::{ArrayD, IxDyn};
+use tmoe_driver::{CallError, Device, DeviceMemory, PinnedMemory};
 
-use super::device::{Device, DeviceMemory, PinnedMemory};
-use super::driver::CallError;
 use crate::contract::CacheLayout;
 use crate::signature::{InputError, Port, Signature};
 use crate::tensor::{ElementType, NamedTensors, Tensor};
@@ -110,6 +109,19 @@ impl StepMemory {
 
     /// Copies the inputs to the device.
     pub(super) fn upload(&mut self, layout: &StepLayout, inputs: &NamedTensors) -> Result<(), CallError> {
+        self.write(layout, inputs);
+        self.device.upload(&self.host.as_slice()[..layout.border()])
+    }
+
+    /// Copies the outputs from the device.
+    pub(super) fn download(&mut self, layout: &StepLayout) -> Result<NamedTensors, CallError> {
+        let border = layout.border();
+        self.device.download(border, &mut self.host.as_mut_slice()[border..layout.bytes])?;
+        Ok(self.read(layout))
+    }
+
+    /// Writes the inputs to the memory on the host.
+    pub(super) fn write(&mut self, layout: &StepLayout, inputs: &NamedTensors) {
         let host = self.host.as_mut_slice();
         for part in &layout.inputs {
             match inputs.get(&part.name) {
@@ -118,13 +130,10 @@ impl StepMemory {
                 None => {}
             }
         }
-        self.device.upload(&host[..layout.border()])
     }
 
-    /// Copies the outputs from the device.
-    pub(super) fn download(&mut self, layout: &StepLayout) -> Result<NamedTensors, CallError> {
-        let border = layout.border();
-        self.device.download(border, &mut self.host.as_mut_slice()[border..layout.bytes])?;
+    /// Reads the outputs from the memory on the host.
+    pub(super) fn read(&self, layout: &StepLayout) -> NamedTensors {
         let host = self.host.as_slice();
         let read = |part: &Part| {
             let (bytes, shape) = (&host[part.bytes.clone()], IxDyn(&part.shape));
@@ -134,7 +143,29 @@ impl StepMemory {
             };
             (part.name.clone(), tensor)
         };
-        Ok(layout.outputs.iter().map(read).collect())
+        layout.outputs.iter().map(read).collect()
+    }
+
+    /// Queues the inputs' copy to the device.
+    ///
+    /// # Safety
+    ///
+    /// As of [`DeviceMemory::queue_upload`].
+    #[cfg(feature = "tensorrt")]
+    pub(super) unsafe fn queue_upload(&self, layout: &StepLayout) -> Result<(), CallError> {
+        // SAFETY: the caller's.
+        unsafe { self.device.queue_upload(0..layout.border(), &self.host) }
+    }
+
+    /// Queues the outputs' copy from the device.
+    ///
+    /// # Safety
+    ///
+    /// As of [`DeviceMemory::queue_download`].
+    #[cfg(feature = "tensorrt")]
+    pub(super) unsafe fn queue_download(&mut self, layout: &StepLayout) -> Result<(), CallError> {
+        // SAFETY: the caller's.
+        unsafe { self.device.queue_download(layout.border()..layout.bytes, &mut self.host) }
     }
 }
 

@@ -2,52 +2,31 @@
 //!
 //! The functions are those of CUDA's driver API, which every driver since CUDA 4 exports under these names.
 
-use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong, c_void};
 use std::fmt;
 use std::ptr;
 use std::sync::OnceLock;
 
 use libloading::Library;
-use thiserror::Error;
 
-use super::error::CudaError;
-use crate::provider::loader;
+use crate::device::{Address, Stream};
+use crate::error::{CallError, DriverError};
 
 /// The driver's library.
-pub(super) const DRIVER: &str = if cfg!(windows) { "nvcuda.dll" } else { "libcuda.so.1" };
+pub const DRIVER: &str = if cfg!(windows) { "nvcuda.dll" } else { "libcuda.so.1" };
 
 /// What a function of the driver returns: 0, or what went wrong.
-pub(super) type Status = c_int;
-/// The address of memory on a device.
-pub(super) type Address = u64;
+pub(crate) type Status = c_int;
 /// A device's number within the driver.
-pub(super) type DeviceNumber = c_int;
+pub(crate) type DeviceNumber = c_int;
 /// A context: what a process has on a device.
-pub(super) type Context = *mut c_void;
-/// A queue of work on a device.
-pub(super) type Stream = *mut c_void;
+pub(crate) type Context = *mut c_void;
+/// Work that was captured, as it is.
+pub(crate) type Captured = *mut c_void;
+/// Work that was captured, ready to be launched.
+pub(crate) type Executable = *mut c_void;
 
-const OUT_OF_MEMORY: Status = 2;
 const NO_DEVICE: Status = 100;
-
-/// A function of the driver that failed.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("NVIDIA's driver failed in {call}: {text}")]
-pub struct CallError {
-    /// The function.
-    pub call: &'static str,
-    /// Its status.
-    pub status: i32,
-    /// The status's name and meaning.
-    pub text: String,
-}
-
-impl CallError {
-    /// Whether the device's memory, or page-locked memory of the host, was too small.
-    pub fn is_out_of_memory(&self) -> bool {
-        self.status == OUT_OF_MEMORY
-    }
-}
 
 macro_rules! functions {
     ($($name:ident: $symbol:literal($($argument:ty),*);)*) => {
@@ -74,6 +53,7 @@ functions! {
     device_count: b"cuDeviceGetCount\0"(*mut c_int);
     device: b"cuDeviceGet\0"(*mut DeviceNumber, c_int);
     device_name: b"cuDeviceGetName\0"(*mut c_char, c_int, DeviceNumber);
+    device_attribute: b"cuDeviceGetAttribute\0"(*mut c_int, c_int, DeviceNumber);
     retain_context: b"cuDevicePrimaryCtxRetain\0"(*mut Context, DeviceNumber);
     release_context: b"cuDevicePrimaryCtxRelease_v2\0"(DeviceNumber);
     push_context: b"cuCtxPushCurrent_v2\0"(Context);
@@ -89,14 +69,20 @@ functions! {
     upload: b"cuMemcpyHtoDAsync_v2\0"(Address, *const c_void, usize, Stream);
     download: b"cuMemcpyDtoHAsync_v2\0"(*mut c_void, Address, usize, Stream);
     copy: b"cuMemcpyDtoDAsync_v2\0"(Address, Address, usize, Stream);
+    begin_capture: b"cuStreamBeginCapture_v2\0"(Stream, c_int);
+    end_capture: b"cuStreamEndCapture\0"(Stream, *mut Captured);
+    destroy_graph: b"cuGraphDestroy\0"(Captured);
+    instantiate: b"cuGraphInstantiateWithFlags\0"(*mut Executable, Captured, c_ulonglong);
+    destroy_executable: b"cuGraphExecDestroy\0"(Executable);
+    launch: b"cuGraphLaunch\0"(Executable, Stream);
     error_name: b"cuGetErrorName\0"(Status, *mut *const c_char);
     error_text: b"cuGetErrorString\0"(Status, *mut *const c_char);
 }
 
 /// The driver, started.
-pub(super) struct Driver {
+pub struct Driver {
     functions: Functions,
-    #[cfg_attr(not(test), expect(dead_code, reason = "kept loaded for the functions"))]
+    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "kept loaded for the functions"))]
     library: Library,
 }
 
@@ -108,7 +94,11 @@ impl fmt::Debug for Driver {
 
 impl Driver {
     /// The driver of this machine, which stays loaded once it was there.
-    pub(super) fn of_this_machine() -> Result<&'static Self, CudaError> {
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it does not start.
+    pub fn of_this_machine() -> Result<&'static Self, DriverError> {
         static DRIVER_OF_THIS_MACHINE: OnceLock<Driver> = OnceLock::new();
         if let Some(driver) = DRIVER_OF_THIS_MACHINE.get() {
             return Ok(driver);
@@ -118,9 +108,15 @@ impl Driver {
     }
 
     /// Loads a driver, by name or path, and starts it.
-    pub(super) fn open(library: &'static str) -> Result<Self, CudaError> {
-        let missing =
-            |error: libloading::Error| CudaError::NoDriver { library, reason: loader::reason(&error) };
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it does not start.
+    pub fn open(library: &'static str) -> Result<Self, DriverError> {
+        let missing = |error: libloading::Error| DriverError::NoDriver {
+            library,
+            reason: tmoe_libraries::loader_reason(&error),
+        };
         // SAFETY: loading a library runs its initialisers; this one is NVIDIA's driver by its name, which the system
         // gives to that alone.
         let loaded = unsafe { Library::new(library) }.map_err(missing)?;
@@ -130,19 +126,23 @@ impl Driver {
         // SAFETY: takes no flags, and may be called more than once.
         let status = unsafe { (driver.functions.init)(0) };
         if status == NO_DEVICE {
-            return Err(CudaError::NoDevice);
+            return Err(DriverError::NoDevice);
         }
         driver.check("cuInit", status)?;
         Ok(driver)
     }
 
-    #[cfg(test)]
-    pub(super) fn library(&self) -> &Library {
+    #[cfg(feature = "testing")]
+    pub(crate) fn library(&self) -> &Library {
         &self.library
     }
 
     /// The version of CUDA that it supports: major and minor.
-    pub(super) fn version(&self) -> Result<(u32, u32), CallError> {
+    ///
+    /// # Errors
+    ///
+    /// What the driver says.
+    pub fn version(&self) -> Result<(u32, u32), DriverError> {
         let mut version = 0;
         // SAFETY: writes a number.
         self.check("cuDriverGetVersion", unsafe { (self.functions.driver_version)(&mut version) })?;
@@ -151,14 +151,20 @@ impl Driver {
     }
 
     /// The names of the devices, in the order of their numbers.
-    pub(super) fn devices(&self) -> Result<Vec<String>, CallError> {
+    ///
+    /// # Errors
+    ///
+    /// What the driver says.
+    pub fn devices(&self) -> Result<Vec<String>, DriverError> {
         let mut count = 0;
         // SAFETY: writes a number.
         self.check("cuDeviceGetCount", unsafe { (self.functions.device_count)(&mut count) })?;
-        (0..count).map(|index| self.device_name(self.device_number(index)?)).collect()
+        Ok((0..count)
+            .map(|index| self.device_name(self.device_number(index)?))
+            .collect::<Result<_, CallError>>()?)
     }
 
-    pub(super) fn device_number(&self, index: c_int) -> Result<DeviceNumber, CallError> {
+    pub(crate) fn device_number(&self, index: c_int) -> Result<DeviceNumber, CallError> {
         let mut number = 0;
         // SAFETY: writes a number.
         self.check("cuDeviceGet", unsafe { (self.functions.device)(&mut number, index) })?;
@@ -174,8 +180,22 @@ impl Driver {
         Ok(unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy().into_owned())
     }
 
-    /// The context that a process shares with CUDA's runtime, and so with ONNX Runtime.
-    pub(super) fn retain_context(&self, device: DeviceNumber) -> Result<Context, CallError> {
+    /// The compute capability of a device, times ten: 86 for 8.6.
+    pub(crate) fn architecture(&self, device: DeviceNumber) -> Result<u32, CallError> {
+        const COMPUTE_CAPABILITY_MAJOR: c_int = 75;
+        const COMPUTE_CAPABILITY_MINOR: c_int = 76;
+        let attribute = |which| {
+            let mut value = 0;
+            // SAFETY: writes a number.
+            let status = unsafe { (self.functions.device_attribute)(&mut value, which, device) };
+            self.check("cuDeviceGetAttribute", status)?;
+            Ok(u32::try_from(value).unwrap_or(0))
+        };
+        Ok(attribute(COMPUTE_CAPABILITY_MAJOR)? * 10 + attribute(COMPUTE_CAPABILITY_MINOR)?)
+    }
+
+    /// The context that a process shares with CUDA's runtime, and so with ONNX Runtime and TensorRT.
+    pub(crate) fn retain_context(&self, device: DeviceNumber) -> Result<Context, CallError> {
         let mut context = ptr::null_mut();
         // SAFETY: writes a pointer.
         let status = unsafe { (self.functions.retain_context)(&mut context, device) };
@@ -186,7 +206,7 @@ impl Driver {
     /// # Safety
     ///
     /// The device's context was retained once more than it was released, and nothing of it is used any more.
-    pub(super) unsafe fn release_context(&self, device: DeviceNumber) {
+    pub(crate) unsafe fn release_context(&self, device: DeviceNumber) {
         // SAFETY: the caller's. An error would leave nothing to do.
         unsafe { (self.functions.release_context)(device) };
     }
@@ -196,11 +216,11 @@ impl Driver {
     /// # Safety
     ///
     /// The context is retained.
-    pub(super) unsafe fn within<T>(
+    pub(crate) unsafe fn within<T, E: From<CallError>>(
         &self,
         context: Context,
-        work: impl FnOnce() -> Result<T, CallError>,
-    ) -> Result<T, CallError> {
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
         // SAFETY: the caller's.
         self.check("cuCtxPushCurrent", unsafe { (self.functions.push_context)(context) })?;
         let result = work();
@@ -213,7 +233,7 @@ impl Driver {
     }
 
     /// A stream that waits for no other. Within a context, as everything below.
-    pub(super) fn create_stream(&self) -> Result<Stream, CallError> {
+    pub(crate) fn create_stream(&self) -> Result<Stream, CallError> {
         const NON_BLOCKING: c_uint = 1;
         let mut stream = ptr::null_mut();
         // SAFETY: writes a pointer.
@@ -225,7 +245,7 @@ impl Driver {
     /// # Safety
     ///
     /// The stream is not used any more.
-    pub(super) unsafe fn destroy_stream(&self, stream: Stream) {
+    pub(crate) unsafe fn destroy_stream(&self, stream: Stream) {
         // SAFETY: the caller's. An error would leave nothing to do.
         unsafe { (self.functions.destroy_stream)(stream) };
     }
@@ -235,13 +255,13 @@ impl Driver {
     /// # Safety
     ///
     /// The stream exists.
-    pub(super) unsafe fn synchronize(&self, stream: Stream) -> Result<(), CallError> {
+    pub(crate) unsafe fn synchronize(&self, stream: Stream) -> Result<(), CallError> {
         // SAFETY: the caller's.
         self.check("cuStreamSynchronize", unsafe { (self.functions.synchronize)(stream) })
     }
 
     /// Free and total bytes of the device.
-    pub(super) fn memory(&self) -> Result<(usize, usize), CallError> {
+    pub(crate) fn memory(&self) -> Result<(usize, usize), CallError> {
         let (mut free, mut total) = (0, 0);
         // SAFETY: writes two numbers.
         let status = unsafe { (self.functions.memory_info)(&mut free, &mut total) };
@@ -250,7 +270,7 @@ impl Driver {
     }
 
     /// Memory of the device, at least one byte.
-    pub(super) fn allocate(&self, bytes: usize) -> Result<Address, CallError> {
+    pub(crate) fn allocate(&self, bytes: usize) -> Result<Address, CallError> {
         let mut address = 0;
         // SAFETY: writes a number.
         let status = unsafe { (self.functions.allocate)(&mut address, bytes) };
@@ -261,13 +281,13 @@ impl Driver {
     /// # Safety
     ///
     /// The memory is of [`Driver::allocate`] and is not used any more.
-    pub(super) unsafe fn free(&self, address: Address) {
+    pub(crate) unsafe fn free(&self, address: Address) {
         // SAFETY: the caller's. An error would leave nothing to do.
         unsafe { (self.functions.free)(address) };
     }
 
     /// Memory of the host that devices read and write by themselves, at least one byte.
-    pub(super) fn allocate_host(&self, bytes: usize) -> Result<*mut u8, CallError> {
+    pub(crate) fn allocate_host(&self, bytes: usize) -> Result<*mut u8, CallError> {
         let mut pointer = ptr::null_mut();
         // SAFETY: writes a pointer.
         let status = unsafe { (self.functions.allocate_host)(&mut pointer, bytes) };
@@ -278,7 +298,7 @@ impl Driver {
     /// # Safety
     ///
     /// The memory is of [`Driver::allocate_host`] and is not used any more.
-    pub(super) unsafe fn free_host(&self, pointer: *mut u8) {
+    pub(crate) unsafe fn free_host(&self, pointer: *mut u8) {
         // SAFETY: the caller's. An error would leave nothing to do.
         unsafe { (self.functions.free_host)(pointer.cast()) };
     }
@@ -288,7 +308,7 @@ impl Driver {
     /// # Safety
     ///
     /// Both hold as many bytes, until the stream was waited for.
-    pub(super) unsafe fn upload(
+    pub(crate) unsafe fn upload(
         &self,
         to: Address,
         from: *const u8,
@@ -305,7 +325,7 @@ impl Driver {
     /// # Safety
     ///
     /// As for [`Driver::upload`].
-    pub(super) unsafe fn download(
+    pub(crate) unsafe fn download(
         &self,
         to: *mut u8,
         from: Address,
@@ -322,7 +342,7 @@ impl Driver {
     /// # Safety
     ///
     /// As for [`Driver::upload`].
-    pub(super) unsafe fn copy(
+    pub(crate) unsafe fn copy(
         &self,
         to: Address,
         from: Address,
@@ -331,6 +351,71 @@ impl Driver {
     ) -> Result<(), CallError> {
         // SAFETY: the caller's.
         self.check("cuMemcpyDtoDAsync", unsafe { (self.functions.copy)(to, from, bytes, stream) })
+    }
+
+    /// Begins to capture what this thread queues on a stream.
+    ///
+    /// # Safety
+    ///
+    /// The stream exists.
+    pub(crate) unsafe fn begin_capture(&self, stream: Stream) -> Result<(), CallError> {
+        // What other threads do meanwhile is no part of it, and does not disturb it.
+        const THREAD_LOCAL: c_int = 1;
+        // SAFETY: the caller's.
+        let status = unsafe { (self.functions.begin_capture)(stream, THREAD_LOCAL) };
+        self.check("cuStreamBeginCapture", status)
+    }
+
+    /// Ends it, and gives what was captured.
+    ///
+    /// # Safety
+    ///
+    /// The stream exists.
+    pub(crate) unsafe fn end_capture(&self, stream: Stream) -> Result<Captured, CallError> {
+        let mut graph = ptr::null_mut();
+        // SAFETY: the caller's; writes a pointer.
+        let status = unsafe { (self.functions.end_capture)(stream, &mut graph) };
+        self.check("cuStreamEndCapture", status)?;
+        Ok(graph)
+    }
+
+    /// # Safety
+    ///
+    /// The graph is of [`Driver::end_capture`] and is not used any more.
+    pub(crate) unsafe fn destroy_graph(&self, graph: Captured) {
+        // SAFETY: the caller's. An error would leave nothing to do.
+        unsafe { (self.functions.destroy_graph)(graph) };
+    }
+
+    /// Makes captured work ready to be launched.
+    ///
+    /// # Safety
+    ///
+    /// The graph exists.
+    pub(crate) unsafe fn instantiate(&self, graph: Captured) -> Result<Executable, CallError> {
+        let mut executable = ptr::null_mut();
+        // SAFETY: the caller's; writes a pointer.
+        let status = unsafe { (self.functions.instantiate)(&mut executable, graph, 0) };
+        self.check("cuGraphInstantiateWithFlags", status)?;
+        Ok(executable)
+    }
+
+    /// # Safety
+    ///
+    /// It is of [`Driver::instantiate`] and is not used any more.
+    pub(crate) unsafe fn destroy_executable(&self, executable: Executable) {
+        // SAFETY: the caller's. An error would leave nothing to do.
+        unsafe { (self.functions.destroy_executable)(executable) };
+    }
+
+    /// Queues captured work.
+    ///
+    /// # Safety
+    ///
+    /// Both exist, and so does the memory that was captured, until the stream was waited for.
+    pub(crate) unsafe fn launch(&self, executable: Executable, stream: Stream) -> Result<(), CallError> {
+        // SAFETY: the caller's.
+        self.check("cuGraphLaunch", unsafe { (self.functions.launch)(executable, stream) })
     }
 
     fn check(&self, call: &'static str, status: Status) -> Result<(), CallError> {
@@ -356,14 +441,14 @@ impl Driver {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing;
     use super::*;
+    use crate::testing;
 
     #[test]
     fn a_driver_that_is_not_there_is_named() {
         let error = Driver::open("libno-such-driver.so.1").unwrap_err();
         let text = error.to_string();
-        assert!(matches!(error, CudaError::NoDriver { .. }), "{text}");
+        assert!(matches!(error, DriverError::NoDriver { .. }), "{text}");
         assert!(
             text.contains("libno-such-driver.so.1 cannot be loaded") && text.contains("install the driver"),
             "{text}"
@@ -380,7 +465,7 @@ mod tests {
     #[test]
     fn a_driver_without_a_device_says_so() {
         let Some(driver) = testing::driver(0, 0) else { return };
-        assert!(matches!(driver.unwrap_err(), CudaError::NoDevice));
+        assert!(matches!(driver.unwrap_err(), DriverError::NoDevice));
     }
 
     #[test]
