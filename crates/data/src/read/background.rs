@@ -36,7 +36,25 @@ impl Background {
     /// As [`SeriesReader::progress`].
     #[must_use]
     pub fn progress(&self) -> Option<f64> {
-        Some(f64::from_bits(self.progress.load(Ordering::Relaxed))).filter(|share| !share.is_nan())
+        self.share().get()
+    }
+
+    /// The same, to be asked while the entries are with somebody else.
+    #[must_use]
+    pub fn share(&self) -> ReadShare {
+        ReadShare(Arc::clone(&self.progress))
+    }
+}
+
+/// The share of a file that was read so far.
+#[derive(Debug, Clone)]
+pub struct ReadShare(Arc<AtomicU64>);
+
+impl ReadShare {
+    /// From 0 to 1; `None` for streams of unknown length.
+    #[must_use]
+    pub fn get(&self) -> Option<f64> {
+        Some(f64::from_bits(self.0.load(Ordering::Relaxed))).filter(|share| !share.is_nan())
     }
 }
 

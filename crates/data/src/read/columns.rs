@@ -19,6 +19,14 @@ pub(super) struct Long {
     pub(super) target: usize,
 }
 
+impl Long {
+    /// The columns' names, of all there are.
+    pub(super) fn named(self, names: &[String]) -> Columns {
+        let name = |column: usize| names.get(column).cloned();
+        Columns { id: name(self.id), time: self.time.and_then(name), target: name(self.target) }
+    }
+}
+
 /// How a table is laid out, from its columns' names and what was said about them; `None` when it is
 /// wide.
 pub(super) fn long(names: &[String], columns: &Columns, layout: Layout) -> Result<Option<Long>, Problem> {

@@ -3,6 +3,7 @@
 use std::io::BufRead;
 
 use crate::csv::{self, Records};
+use crate::read::Columns;
 use crate::read::assembler::Assembler;
 use crate::read::columns::Long;
 use crate::read::error::Problem;
@@ -72,6 +73,10 @@ fn check_form(form: &mut TimeColumnBuilder, text: &str) -> Result<(), TimeError>
 }
 
 impl<R: BufRead + Send> Source for LongCsv<R> {
+    fn columns(&self) -> Columns {
+        self.columns.named(&self.names)
+    }
+
     fn next(&mut self) -> Result<Option<Raw>, Problem> {
         loop {
             if self.ended || self.rows.is_multiple_of(ROWS_PER_LOOK) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::csv::{self, Records};
 use crate::read::error::Problem;
 use crate::read::source::{Axis, Raw, Shared, Source};
-use crate::read::{ReadOptions, memory};
+use crate::read::{Layout, ReadOptions, memory};
 use crate::regular::Plan;
 use crate::rows::Rows;
 use crate::time::TimeColumnBuilder;
@@ -87,6 +87,10 @@ fn read_row<R: BufRead>(
 }
 
 impl Source for WideCsv {
+    fn layout(&self) -> Layout {
+        Layout::Wide
+    }
+
     fn next(&mut self) -> Result<Option<Raw>, Problem> {
         Ok(self.columns.next().map(|(id, values)| {
             let axis = self.time.clone().map_or(Axis::None, Axis::Shared);

@@ -27,6 +27,7 @@
 //!
 //! let text = "unique_id,ds,y\na,2024-01-01,1\na,2024-01-02,2\na,2024-01-04,4\nb,2024-01-01,\n";
 //! let mut entries = ReadOptions::new().read(text.as_bytes(), "example.csv")?;
+//! assert_eq!(entries.columns().target.as_deref(), Some("y")); // by its usual name
 //!
 //! let a = entries.next().expect("a first series")?.series?;
 //! assert_eq!((a.id.as_str(), a.repairs.filled), ("a", 1));
@@ -62,7 +63,7 @@ mod prepare;
 mod reader;
 mod source;
 
-pub use background::Background;
+pub use background::{Background, ReadShare};
 pub use columns::{ID_NAMES, TARGET_NAMES};
 pub use error::{Problem, ReadError};
 pub use jsonl::MAX_LINE_BYTES;

@@ -5,7 +5,7 @@ use crate::read::error::{Problem, ReadError};
 use crate::read::input::Counter;
 use crate::read::prepare::prepare;
 use crate::read::source::Source;
-use crate::read::{Format, ReadOptions};
+use crate::read::{Columns, Format, Layout, ReadOptions};
 use crate::time_series::{SeriesError, TimeSeries};
 
 /// A series of a file, or why it cannot be used.
@@ -55,6 +55,18 @@ impl SeriesReader {
     #[must_use]
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// How the series lie in the file: [`Layout::Wide`], or [`Layout::Long`] for tables with ids and for lists.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.source.layout()
+    }
+
+    /// The columns of a long table by name, as they were given or recognised; none of a file without.
+    #[must_use]
+    pub fn columns(&self) -> Columns {
+        self.source.columns()
     }
 
     /// The share of the file that was read, from 0 to 1; `None` for streams of unknown length. Series

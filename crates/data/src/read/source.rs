@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::frequency::Frequency;
 use crate::read::error::Problem;
+use crate::read::{Columns, Layout};
 use crate::regular::Plan;
 use crate::rows::Rows;
 use crate::time::TimeColumn;
@@ -18,6 +19,16 @@ pub(super) trait Source: Send {
     /// count of bytes does.
     fn progress(&self) -> Option<f64> {
         None
+    }
+
+    /// How the series lie in the file.
+    fn layout(&self) -> Layout {
+        Layout::Long
+    }
+
+    /// The columns of a long table.
+    fn columns(&self) -> Columns {
+        Columns::default()
     }
 }
 

@@ -1,6 +1,5 @@
 //! Long tables in Parquet.
 
-use crate::read::ReadOptions;
 use crate::read::assembler::Assembler;
 use crate::read::columns;
 use crate::read::error::Problem;
@@ -9,6 +8,7 @@ use crate::read::parquet::batches::{Batches, place};
 use crate::read::parquet::cells::{Scalars, numbers};
 use crate::read::parquet::times::{Times, Zone};
 use crate::read::source::{Raw, Source};
+use crate::read::{Columns, ReadOptions};
 
 /// Rows decoded at a time: enough to spread what a batch costs, few enough to stay in the cache.
 const BATCH: usize = 8192;
@@ -83,6 +83,10 @@ impl Long {
 }
 
 impl Source for Long {
+    fn columns(&self) -> Columns {
+        self.columns.named(&self.table.names())
+    }
+
     fn next(&mut self) -> Result<Option<Raw>, Problem> {
         loop {
             let open = self.assembler.take(self.batches.row())?;

@@ -10,7 +10,7 @@ use crate::read::parquet::cells::{is_number, numbers};
 use crate::read::parquet::times::{Times, Zone};
 use crate::read::parquet::{Table, wrong_type};
 use crate::read::source::{Axis, Raw, Shared, Source};
-use crate::read::{ReadOptions, memory};
+use crate::read::{Layout, ReadOptions, memory};
 use crate::regular::Plan;
 use crate::rows::Rows;
 
@@ -110,6 +110,10 @@ fn read_axis(table: &Table, time: usize, names: &[String]) -> Result<crate::Time
 }
 
 impl Source for Wide {
+    fn layout(&self) -> Layout {
+        Layout::Wide
+    }
+
     fn next(&mut self) -> Result<Option<Raw>, Problem> {
         if self.ready.is_empty() && !self.columns.is_empty() {
             self.read_some()?;
