@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use tmoe_data::read::ReadOptions;
 use tmoe_forecast::{FileForecaster, RunError, SeriesForecast, SeriesProblem, Summary};
 use tmoe_package::OpSet;
-use tmoe_runner::{CancelToken, Forecaster, Provider, Session};
+use tmoe_runner::{CancelToken, Control, Forecaster, Provider, Session};
 use tmoe_tests::golden::Golden;
 use tmoe_tests::packages::{Packages, Variant};
 use tmoe_tests::subject::Subject;
@@ -45,7 +45,7 @@ fn table() -> String {
 fn run(files: &FileForecaster, text: String) -> (Summary, Vec<SeriesForecast>) {
     let entries = ReadOptions::new().read(std::io::Cursor::new(text), "table.csv").unwrap();
     let mut seen = Vec::new();
-    let summary = files.run(entries, &CancelToken::new(), |series| {
+    let summary = files.run(entries, &Control::new(), |series| {
         seen.push(series);
         Ok::<(), std::convert::Infallible>(())
     });
@@ -90,7 +90,7 @@ fn a_file_that_breaks_off_is_an_error_after_the_forecasts_before() {
     let entries = ReadOptions::new().read(std::io::Cursor::new(text), "table.csv").unwrap();
     let files = FileForecaster::new(forecaster(), HORIZON).with_chunk_points(1);
     let mut seen = 0;
-    let error = files.run(entries, &CancelToken::new(), |_| {
+    let error = files.run(entries, &Control::new(), |_| {
         seen += 1;
         Ok::<(), std::convert::Infallible>(())
     });
@@ -109,7 +109,7 @@ fn a_sink_that_fails_ends_the_run_and_is_not_called_again() {
         }
         let entries = ReadOptions::new().read(std::io::Cursor::new(table()), "table.csv").unwrap();
         let mut calls = 0;
-        let result = files.run(entries, &CancelToken::new(), |_| {
+        let result = files.run(entries, &Control::new(), |_| {
             calls += 1;
             if calls == 3 { Err("the disk is full") } else { Ok(()) }
         });
@@ -123,7 +123,9 @@ fn a_cancelled_run_says_so() {
     let entries = ReadOptions::new().read(std::io::Cursor::new(table()), "table.csv").unwrap();
     let token = CancelToken::new();
     token.cancel();
-    let result = FileForecaster::new(forecaster(), HORIZON).run(entries, &token, |_| Ok::<(), &str>(()));
+    let result =
+        FileForecaster::new(forecaster(), HORIZON)
+            .run(entries, &Control::new().with_cancel(&token), |_| Ok::<(), &str>(()));
     assert!(matches!(result, Err(RunError::Model(tmoe_runner::Error::Cancelled))));
 }
 
@@ -131,6 +133,6 @@ fn a_cancelled_run_says_so() {
 fn a_horizon_beyond_the_model_is_an_error_of_the_run_not_of_every_series() {
     let entries = ReadOptions::new().read(std::io::Cursor::new(table()), "table.csv").unwrap();
     let files = FileForecaster::new(forecaster(), 1 << 20);
-    let result = files.run(entries, &CancelToken::new(), |_| Ok::<(), &str>(()));
+    let result = files.run(entries, &Control::new(), |_| Ok::<(), &str>(()));
     assert!(matches!(result, Err(RunError::Model(tmoe_runner::Error::Series(_)))));
 }

@@ -1,6 +1,7 @@
 //! `tmoe`: forecasts with Time-MoE packages.
 
 mod commands;
+mod input;
 mod interrupt;
 mod progress;
 mod session;

@@ -8,7 +8,7 @@
 //! use tmoe_data::read::ReadOptions;
 //! use tmoe_data::write::{Block, OutputError, OutputFormat, WriteOptions};
 //! use tmoe_forecast::FileForecaster;
-//! use tmoe_runner::{CancelToken, Forecaster, Package, Session, SessionOptions};
+//! use tmoe_runner::{Control, Forecaster, Package, Session, SessionOptions};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let session = Session::open(&Package::open("package")?, &SessionOptions::default())?;
@@ -17,7 +17,7 @@
 //! let mut writer = WriteOptions::new(OutputFormat::Parquet, ["forecast"])
 //!     .errors(true)
 //!     .create("forecast.parquet".as_ref(), false)?;
-//! let summary = FileForecaster::new(forecaster, 96).run(entries, &CancelToken::new(), |series| match &series.result {
+//! let summary = FileForecaster::new(forecaster, 96).run(entries, &Control::new(), |series| match &series.result {
 //!     Ok(forecasted) => writer.append(&Block {
 //!         id: &series.id,
 //!         time: Some(&forecasted.time),

@@ -13,7 +13,7 @@ use std::thread;
 
 use tmoe_data::read::{Entry, ReadError};
 use tmoe_data::{TimeColumn, TimeSeries};
-use tmoe_runner::{CancelToken, Control, Forecast, Forecaster, Series};
+use tmoe_runner::{Control, Forecast, Forecaster, Series};
 
 use crate::error::{RunError, SeriesProblem};
 use crate::order::Order;
@@ -81,7 +81,8 @@ impl FileForecaster {
         Self { chunk_points, ..self }
     }
 
-    /// Forecasts series as they come and hands each to `sink`, in their order, on the caller's thread.
+    /// Forecasts series as they come and hands each to `sink`, in their order, on the caller's thread. `control` stops the run, and
+    /// is told of the passes of each chunk.
     ///
     /// # Errors
     ///
@@ -90,7 +91,7 @@ impl FileForecaster {
     pub fn run<E>(
         &self,
         entries: impl Iterator<Item = Result<Entry, ReadError>> + Send,
-        token: &CancelToken,
+        control: &Control<'_>,
         mut sink: impl FnMut(SeriesForecast) -> Result<(), E>,
     ) -> Result<Summary, RunError<E>> {
         let mut entries = entries.fuse();
@@ -104,7 +105,7 @@ impl FileForecaster {
                     let _leaving = Leaving(order);
                     while let Some((place, chunk)) = order.take(source) {
                         let result = chunk.map_err(Failed::Read).and_then(|entries| {
-                            self.forecast(forecaster, entries, token).map_err(Failed::Model)
+                            self.forecast(forecaster, entries, control).map_err(Failed::Model)
                         });
                         let failed = result.is_err();
                         order.bring(place, result);
@@ -133,12 +134,11 @@ impl FileForecaster {
         &self,
         forecaster: &Forecaster,
         entries: Vec<Entry>,
-        token: &CancelToken,
+        control: &Control<'_>,
     ) -> Result<Vec<SeriesForecast>, tmoe_runner::Error> {
         let usable = entries.iter().filter_map(|entry| entry.series.as_ref().ok());
         let series = usable.map(|series| Series::new(series.values.as_slice()).named(series.id.as_str()));
-        let control = Control::new().with_cancel(token);
-        let mut forecasts = forecaster.forecast_each(series, self.horizon, &control)?.into_iter();
+        let mut forecasts = forecaster.forecast_each(series, self.horizon, control)?.into_iter();
         let joined = entries.into_iter().map(|Entry { id, index, series, .. }| {
             let result = series.map_err(SeriesProblem::from).and_then(|series| {
                 let forecast =
