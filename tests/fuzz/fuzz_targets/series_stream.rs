@@ -4,6 +4,7 @@
 #![no_main]
 
 use std::io::Cursor;
+use std::sync::Once;
 
 use libfuzzer_sys::fuzz_target;
 use tmoe_data::read::{Entry, Layout, ReadOptions};
@@ -12,7 +13,12 @@ use tmoe_data::{GapPolicy, Missing};
 /// More than the inputs need and little enough that a reader that keeps to it is seen not to grow.
 const MEMORY: usize = 1 << 20;
 
+/// Decoders of Parquet panic on some damaged files, which the reader catches. The fuzzer would end the
+/// process at the panic; without its hook, it ends at those that nobody catches.
+static PANICS: Once = Once::new();
+
 fuzz_target!(|bytes: &[u8]| {
+    PANICS.call_once(|| std::panic::set_hook(Box::new(|panic| eprintln!("{panic}"))));
     let Some((&choice, bytes)) = bytes.split_first() else { return };
     let options = ReadOptions::new()
         .memory(MEMORY)
