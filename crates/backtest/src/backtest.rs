@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::conformal::{Calibration, Distribution, Pool, Scale, Scores};
+use crate::conformal::{Calibration, Distribution, Pool, Scale, Scores, scores};
 use crate::metrics::{IntervalErrors, MetricError, PointErrors, QuantileErrors, SeasonalErrors};
 use crate::windows::{RollingOrigin, Window};
 
-/// Forecasts that are held at the same time, in points: 128 MiB.
-const POINTS_HELD: usize = 32 << 20;
+/// Forecast points whose forecasts and scores are held at the same time: 12 bytes each, 192 MiB.
+const POINTS_HELD: usize = 16 << 20;
 
 /// What is backtested and measured, see [`Backtest::run`].
 #[derive(Clone, Debug)]
@@ -198,7 +198,7 @@ impl Backtest {
         let mut scores = Scores::new(self.layout.horizon());
         if let Some(calibration) = self.calibration {
             for earlier in calibration.windows(window.series, window.history) {
-                scores.add(&earlier, series.forecast(&earlier))?;
+                scores.add_row(series.needed.get(&earlier.origin()).map_or(&[], |needed| &needed.scores))?;
             }
         }
         Ok(scores)
@@ -223,6 +223,9 @@ impl Backtest {
             }
             for (needed, forecast) in batch.into_iter().zip(forecasts) {
                 crate::metrics::same_steps(forecast.len(), self.layout.horizon())?;
+                if self.calibration.is_some() {
+                    needed.scores = scores(&needed.window, &forecast);
+                }
                 needed.forecast = forecast;
             }
         }
@@ -240,6 +243,8 @@ struct Held<'a> {
 struct Needed<'a> {
     window: Window<'a>,
     forecast: Vec<f32>,
+    /// Worked out once for all windows that are calibrated with them.
+    scores: Vec<f64>,
 }
 
 impl<'a> Held<'a> {
@@ -249,7 +254,11 @@ impl<'a> Held<'a> {
         for window in &windows {
             let earlier = backtest.calibration.map(|calibration| calibration.windows(index, window.history));
             for window in earlier.into_iter().flatten().chain([*window]) {
-                needed.entry(window.origin()).or_insert(Needed { window, forecast: Vec::new() });
+                needed.entry(window.origin()).or_insert(Needed {
+                    window,
+                    forecast: Vec::new(),
+                    scores: Vec::new(),
+                });
             }
         }
         Self { windows, needed, errors: SeasonalErrors::new(values, backtest.season) }

@@ -59,19 +59,16 @@ impl Distribution {
         let pool = pool.filter(|pool| pool.origins > own.origins() && pool.steps.len() == horizon);
         let step = |step| {
             let steps = neighbourhood(step, horizon);
-            let mut scores: Vec<(f64, f64)> = own
-                .rows()
-                .flat_map(|row| &row[steps.clone()])
-                .filter(|score| !score.is_nan())
-                .map(|&score| (score, 1.0))
-                .collect();
-            if let Some(pool) = pool {
-                let pooled = &pool.steps[step];
-                let weight_of_score = (POOLED_ORIGINS / pool.origins as f64).min(1.0);
-                let weight = weight_of_score * pooled.count as f64 / pooled.scores.len() as f64;
-                scores.extend(pooled.scores.iter().map(|&score| (score, weight)));
-            }
-            Step::new(scores)
+            let scores = own.rows().flat_map(|row| &row[steps.clone()]).copied();
+            let mut scores: Vec<f64> = scores.filter(|score| !score.is_nan()).collect();
+            scores.sort_unstable_by(f64::total_cmp);
+            let pooled =
+                pool.map(|pool| (&pool.steps[step], (POOLED_ORIGINS / pool.origins as f64).min(1.0)));
+            let (others, weight) = match pooled {
+                Some((others, of_one)) => (&others.scores[..], of_one * others.weight()),
+                None => (&[][..], 0.0),
+            };
+            Step::merged(&scores, others, weight)
         };
         let steps: Option<Vec<Step>> = (0..horizon).map(step).collect();
         Some(Self { scale: scale.value(), steps: steps? })
@@ -106,21 +103,24 @@ impl Distribution {
 }
 
 impl Step {
-    fn new(mut scores: Vec<(f64, f64)>) -> Option<Self> {
-        if scores.is_empty() {
-            return None;
-        }
-        scores.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        let mut sum = 0.0;
-        for (_, weight) in &mut scores {
-            sum += *weight;
-            *weight = sum;
-        }
+    /// From a series' own scores, of weight 1, and those of others, of this weight; both ascend.
+    fn merged(own: &[f64], others: &[f64], weight: f64) -> Option<Self> {
         // The score to come has the weight of one of the series' own.
-        for (_, share) in &mut scores {
-            *share /= sum + 1.0;
+        let total = own.len() as f64 + weight * others.len() as f64 + 1.0;
+        let (mut own, mut others) = (own.iter().peekable(), others.iter().peekable());
+        let mut sum = 0.0;
+        let mut scores = Vec::with_capacity(own.len() + others.len());
+        loop {
+            let is_own = match (own.peek(), others.peek()) {
+                (Some(own), Some(other)) => own <= other,
+                (own, None) => own.is_some(),
+                (None, Some(_)) => false,
+            };
+            let Some(&score) = (if is_own { own.next() } else { others.next() }) else { break };
+            sum += if is_own { 1.0 } else { weight };
+            scores.push((score, sum / total));
         }
-        Some(Self { scores })
+        (!scores.is_empty()).then_some(Self { scores })
     }
 
     /// The smallest score with at least this share of the weight: of n scores of equal weight, that of rank
@@ -256,10 +256,9 @@ mod tests {
                     let [low, high] = [0, 1].map(|index| distribution.quantile(pair[index], &forecast).unwrap());
                     prop_assert!(low.iter().zip(&high).all(|(low, high)| low <= high));
                     let [narrow, wide] = [0, 1].map(|index| distribution.interval(pair[index], &forecast).unwrap());
-                    for step in 0..5 {
-                        prop_assert!(wide.lower[step] <= narrow.lower[step]);
-                        prop_assert!(narrow.lower[step] <= forecast[step] && forecast[step] <= narrow.upper[step]);
-                        prop_assert!(narrow.upper[step] <= wide.upper[step]);
+                    for (step, point) in forecast.iter().enumerate() {
+                        prop_assert!(wide.lower[step] <= narrow.lower[step] && narrow.lower[step] <= *point);
+                        prop_assert!(*point <= narrow.upper[step] && narrow.upper[step] <= wide.upper[step]);
                     }
                 }
             }

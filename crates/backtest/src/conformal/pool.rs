@@ -97,6 +97,13 @@ pub(super) struct PooledStep {
     pub(super) count: usize,
 }
 
+impl PooledStep {
+    /// How many scores each representative stands for.
+    pub(super) fn weight(&self) -> f64 {
+        self.count as f64 / self.scores.len().max(1) as f64
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! Errors of earlier forecasts, made comparable.
 
-use crate::metrics::MetricError;
+use crate::metrics::{MetricError, same_steps};
 use crate::windows::Window;
 
 /// What the errors of a forecast are divided by: the standard deviation (with n) of its context's known points, but no
@@ -51,14 +51,16 @@ impl Scores {
         window: &Window<'_>,
         forecast: &[T],
     ) -> Result<(), MetricError> {
-        crate::metrics::same_steps(window.truth.len(), self.horizon)?;
-        crate::metrics::same_steps(forecast.len(), self.horizon)?;
-        let scale = Scale::of(window.history, window.context).value();
-        let scores = window.truth.iter().zip(forecast).map(|(truth, &forecast)| {
-            let score = (truth - forecast.into()).abs() / scale;
-            if score.is_finite() { score } else { f64::NAN }
-        });
-        self.rows.extend(scores);
+        same_steps(window.truth.len(), self.horizon)?;
+        same_steps(forecast.len(), self.horizon)?;
+        self.rows.extend(scores(window, forecast));
+        Ok(())
+    }
+
+    /// Adds an origin whose [`scores`] were worked out before.
+    pub(crate) fn add_row(&mut self, scores: &[f64]) -> Result<(), MetricError> {
+        same_steps(scores.len(), self.horizon)?;
+        self.rows.extend_from_slice(scores);
         Ok(())
     }
 
@@ -76,6 +78,16 @@ impl Scores {
     pub(super) fn rows(&self) -> impl Iterator<Item = &[f64]> {
         self.rows.chunks_exact(self.horizon.max(1))
     }
+}
+
+/// The scores of one origin, one per step.
+pub(crate) fn scores<T: Copy + Into<f64>>(window: &Window<'_>, forecast: &[T]) -> Vec<f64> {
+    let scale = Scale::of(window.history, window.context).value();
+    let score = |(truth, &forecast): (&f64, &T)| {
+        let score = (truth - forecast.into()).abs() / scale;
+        if score.is_finite() { score } else { f64::NAN }
+    };
+    window.truth.iter().zip(forecast).map(score).collect()
 }
 
 #[cfg(test)]
