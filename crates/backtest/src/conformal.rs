@@ -23,11 +23,19 @@
 //! 94.4 %.
 //!
 //! **Cost.** Each origin is one more forecast of the series: with the default of 8, intervals cost as much as eight times the
-//! points alone. Fewer origins are cheaper and noisier; the tail of 99 % intervals is worth 16 or more.
+//! points alone. Fewer origins are cheaper and noisier. A series that is forecast alone, and intervals of 99 %, are worth 16.
 //!
-//! **Measured.** ETTh1, 7 series, context 512, horizon 96, a Time-MoE of 1 million parameters that never saw it, 8,400 windows
-//! 12 hours apart: the default intervals of 50, 80, 95 and 99 % cover 50.9, 80.7, 94.6 and 98.4 %, and at 95 % between 92.6 and
-//! 96.2 % of single series.
+//! **Measured.** ETTh1, 7 series, context 512, horizon 96, a Time-MoE of 1 million parameters that never saw it:
+//!
+//! | coverage of intervals of | 50 % | 80 % | 95 % | 99 % |
+//! |---|---|---|---|---|
+//! | 8 origins, 8,400 windows 12 hours apart | 50.9 | 80.7 | 94.6 | 98.4 |
+//! | 16 origins, the same windows | 50.8 | 80.8 | 95.0 | 98.5 |
+//! | 4 origins, the same windows | 51.3 | 80.4 | 93.7 | 98.8 |
+//! | 8 origins, no more history than one context, 231 windows | 51.8 | 81.6 | 95.7 | 99.1 |
+//! | the same, each series without the others | 51.9 | 80.9 | 95.2 | 98.2 |
+//!
+//! At 95 % and 8 origins, single series are covered between 92.6 and 96.2 %.
 
 mod calibration;
 mod distribution;
