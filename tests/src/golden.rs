@@ -64,7 +64,9 @@ impl Golden {
     /// A float32 tensor, if there is one of that name.
     pub fn find(&self, name: &str) -> Option<ArrayD<f32>> {
         let tensor = self.tensors.get(name)?;
-        Some(tensor.as_f32().unwrap_or_else(|| panic!("{}: `{name}` is not float32", self.name)).to_owned())
+        Some(
+            tensor.to_f32().unwrap_or_else(|| panic!("{}: `{name}` holds no floats", self.name)).into_owned(),
+        )
     }
 
     /// A float32 tensor of any rank.

@@ -16,15 +16,20 @@ fn main() -> ExitCode {
     let goldens: Vec<_> = Golden::all().into_iter().map(Arc::new).collect();
     let mut trials = Vec::new();
     for subject in Subject::all() {
-        for golden in &goldens {
+        let variants = [Variant::Last, Variant::Half, Variant::Bf16];
+        for (golden, variant) in goldens.iter().flat_map(|golden| variants.map(|variant| (golden, variant))) {
             let missing = subject.missing();
-            let mut name = format!("{subject}/{}: too little reserved changes nothing", golden.name());
+            let mut name = format!(
+                "{subject}/{}/{}: too little reserved changes nothing",
+                golden.name(),
+                variant.name()
+            );
             if let Some(reason) = missing {
                 name += &format!(" [{reason}]");
             }
             let (packages, golden) = (Arc::clone(&packages), Arc::clone(golden));
             let trial = Trial::test(name, move || {
-                let session = packages.session(&golden, Variant::Last, subject)?;
+                let session = packages.session(&golden, variant, subject)?;
                 too_little_reserved(&session)
             });
             trials.push(trial.with_ignored_flag(missing.is_some()));

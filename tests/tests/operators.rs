@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         trial("a residual sum and its norm are what float64 says", sum_and_norm),
         trial("a query that sees no real point gives zeros", unseen_queries_are_zero),
         trial("a preallocated cache keeps its shape and grows in its rows", preallocated_cache),
+        trial("the type of a present that no output declares follows from the past", inner_present),
         trial("attention on queries, keys and values apart is what float64 says", || {
             packed_attention::is_attention(Form::Apart)
         }),
@@ -137,17 +138,25 @@ const REFUSED: &[Refused] = &[
     },
     Refused {
         name: "queries alone, where queries, keys and values belong side by side",
-        build: |g| packed_attention::node(g, [Some(16), None, None], [4, 2, 4]),
+        build: |g| packed_attention::node(g, [Some(16), None, None], [4, 2, 4], [DataType::Float32; 2]),
         says: &["FlashAttention", "`q`", "16]", "8 x 4", "`k` and `v` are left out"],
     },
     Refused {
         name: "keys alone, where keys and values belong side by side",
-        build: |g| packed_attention::node(g, [Some(16), Some(8), None], [4, 2, 4]),
+        build: |g| packed_attention::node(g, [Some(16), Some(8), None], [4, 2, 4], [DataType::Float32; 2]),
         says: &["FlashAttention", "`k`", "8]", "4 x 4"],
     },
     Refused {
+        name: "past keys and values of different types",
+        build: |g| {
+            let types = [DataType::Bfloat16, DataType::Float16];
+            packed_attention::node(g, [Some(16), Some(8), Some(8)], [4, 2, 4], types)
+        },
+        says: &["FlashAttention", "`past_value`", "float16 elements", "expected bfloat16"],
+    },
+    Refused {
         name: "values without keys",
-        build: |g| packed_attention::node(g, [Some(16), None, Some(8)], [4, 2, 4]),
+        build: |g| packed_attention::node(g, [Some(16), None, Some(8)], [4, 2, 4], [DataType::Float32; 2]),
         says: &["FlashAttention", "`k`", "missing"],
     },
 ];
@@ -427,6 +436,33 @@ fn sum_and_norm() -> Result<(), Failed> {
     let outputs = run(&model(|g| norm(g, 8, 8, 8, 1e-3)), inputs)?;
     near(&float32(&outputs, "y")?, &expected)?;
     near(&float32(&outputs, "sum")?, &sums)
+}
+
+/// Nothing says the type of the present but the operator.
+fn inner_present() -> Result<(), Failed> {
+    for (data_type, element_type, _) in packed_attention::CACHES {
+        let declared =
+            model(|g| packed_attention::node(g, [Some(32), None, None], [4, 2, 4], [data_type; 2]));
+        let mut proto = declared.proto();
+        if let Some(graph) = &mut proto.graph {
+            graph.output.retain(|output| output.name() == "y");
+            graph.value_info.clear();
+        }
+        let inner = Model::try_from(proto).map_err(|error| error.to_string())?;
+        let cache = || float(&[1, 2, 2, 4]).into_float(&element_type);
+        let inputs = named([
+            ("q", float(&[1, 3, 32])),
+            ("past_key", cache()),
+            ("past_value", cache()),
+            ("attention_mask", Tensor::I64(ArrayD::from_elem(IxDyn(&[1, 5]), 1))),
+        ]);
+        let expected = float32(&run(&declared, inputs.clone())?, "y")?;
+        let found = float32(&run(&inner, inputs)?, "y")?;
+        if found != expected {
+            return Err(format!("{data_type}: {found:?} rather than {expected:?}").into());
+        }
+    }
+    Ok(())
 }
 
 /// With room for all points in the past's buffer, the present has its shape, and the same rows as without.

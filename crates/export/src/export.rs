@@ -90,8 +90,14 @@ fn fill(
     let mut entries = BTreeMap::new();
     let mut graphs = Vec::new();
     for op_set in OpSet::ALL {
-        let graph_options =
-            GraphOptions { op_set, positions: options.positions, with_loss: options.with_loss, stored };
+        let cache = CacheType::of(op_set, options.precision);
+        let graph_options = GraphOptions {
+            op_set,
+            positions: options.positions,
+            with_loss: options.with_loss,
+            cache,
+            stored,
+        };
         let model = build(config, &layout, &weights, graph_options)
             .map_err(|source| ExportError::Graph { graph: op_set.to_string(), source: Box::new(source) })?;
         let bytes = model.encode();
@@ -106,7 +112,7 @@ fn fill(
                 .iter()
                 .map(|import| (import.domain().to_owned(), import.version()))
                 .collect(),
-            cache: CacheType::Float32,
+            cache,
             nodes: model.graph().node.len(),
         });
     }
@@ -123,6 +129,7 @@ fn fill(
             op_set: OpSet::Standard,
             positions: options.positions,
             with_loss: options.with_loss,
+            cache: CacheType::Float32,
             stored,
         };
         let accuracy =

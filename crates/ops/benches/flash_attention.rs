@@ -9,9 +9,10 @@ mod support;
 
 use self::support::{Pair, noise, plain};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use half::{bf16, f16};
 use tmoe_ops::cpu::{
-    AttentionInputs, AttentionOutputs, AttentionSizes, FlashAttention, FlashAttentionShape, Parallel,
-    RotaryRounding, Sequential, Strided, peak_gflops,
+    AttentionInputs, AttentionOutputs, AttentionSizes, CacheElement, FlashAttention, FlashAttentionShape,
+    Parallel, RotaryRounding, Sequential, Strided, peak_gflops,
 };
 
 #[derive(Clone, Copy)]
@@ -62,10 +63,18 @@ fn cases() -> Vec<Case> {
 }
 
 fn flash_attention(c: &mut Criterion) {
+    measure::<f32>(c, "", |x| x);
+    measure(c, "-bf16-cache", bf16::from_f32);
+    measure(c, "-fp16-cache", f16::from_f32);
+    plain_attention(c);
+}
+
+/// Every case on a cache of one type.
+fn measure<E: CacheElement>(c: &mut Criterion, cache: &str, narrow: fn(f32) -> E) {
     let pair = Pair::new();
     let ways: [(&str, &dyn Parallel); 2] = [("1-thread", &Sequential), ("2-threads", &pair)];
     for (threads, parallel) in ways {
-        let mut group = c.benchmark_group(format!("flash-attention/{threads}"));
+        let mut group = c.benchmark_group(format!("flash-attention{cache}/{threads}"));
         println!("peak of {threads}: {:.0} GFLOP/s", peak_gflops(parallel));
         for case in cases() {
             let Case { heads: (heads, kv_heads), head_dim, batch, queries, sequence, past, .. } = case;
@@ -90,8 +99,10 @@ fn flash_attention(c: &mut Criterion) {
             let k = noise(batch * sequence * kv_heads * head_dim, 2);
             let v = noise(batch * sequence * kv_heads * head_dim, 3);
             let mask = vec![1; batch * capacity];
-            let mut present_key = noise(batch * kv_heads * capacity * head_dim, 4);
-            let mut present_value = noise(present_key.len(), 5);
+            let [mut present_key, mut present_value] = [4, 5].map(|seed| {
+                let values = noise(batch * kv_heads * capacity * head_dim, seed);
+                values.into_iter().map(narrow).collect::<Vec<E>>()
+            });
             let mut y = vec![0.0; q.len()];
             let mut scratch = vec![0.0; attention.scratch_len(sizes)];
             group.throughput(Throughput::Elements(case.operations()));
@@ -116,7 +127,6 @@ fn flash_attention(c: &mut Criterion) {
         }
         group.finish();
     }
-    plain_attention(c);
 }
 
 /// One head, so that operations per second compare with those of all heads above.

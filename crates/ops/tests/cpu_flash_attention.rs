@@ -5,10 +5,11 @@ mod reference;
 
 use std::num::NonZeroUsize;
 
+use half::{bf16, f16};
 use proptest::prelude::*;
 use tmoe_ops::cpu::{
-    AttentionInputs, AttentionOutputs, AttentionSizes, FlashAttention, FlashAttentionShape, Parallel,
-    RotaryRounding, ScopedThreads, Sequential, Strided,
+    AttentionInputs, AttentionOutputs, AttentionSizes, CacheElement, FlashAttention, FlashAttentionShape,
+    Parallel, RotaryRounding, ScopedThreads, Sequential, Strided,
 };
 
 use self::reference::{Case, Masking, Numbers, assert_close};
@@ -59,9 +60,16 @@ fn side_by_side(rows: usize, parts: &[(&[f32], usize)]) -> Vec<f32> {
     (0..rows).flat_map(row).copied().collect()
 }
 
-/// `[heads, rows, head_dim]` in buffers of `capacity` rows, the rest garbage.
-fn with_capacity(x: &[f32], heads: usize, rows: usize, capacity: usize, head_dim: usize) -> Vec<f32> {
-    let mut out = vec![f32::NAN; heads * capacity * head_dim];
+/// `[heads, rows, head_dim]` in buffers of `capacity` rows, the rest `garbage`.
+fn with_capacity<E: Copy>(
+    x: &[E],
+    heads: usize,
+    rows: usize,
+    capacity: usize,
+    head_dim: usize,
+    garbage: E,
+) -> Vec<E> {
+    let mut out = vec![garbage; heads * capacity * head_dim];
     for head in 0..heads {
         out[head * capacity * head_dim..][..rows * head_dim]
             .copy_from_slice(&x[head * rows * head_dim..][..rows * head_dim]);
@@ -69,11 +77,20 @@ fn with_capacity(x: &[f32], heads: usize, rows: usize, capacity: usize, head_dim
     out
 }
 
-fn without_capacity(x: &[f32], heads: usize, rows: usize, capacity: usize, head_dim: usize) -> Vec<f32> {
+fn without_capacity<E: Copy>(x: &[E], heads: usize, rows: usize, capacity: usize, head_dim: usize) -> Vec<E> {
     (0..heads).flat_map(|head| &x[head * capacity * head_dim..][..rows * head_dim]).copied().collect()
 }
 
+/// With the cache that the case asks for.
 fn run(case: &Case, way: Way) -> Found {
+    match case.cache_dropped_bits {
+        0 => run_with::<f32>(case, way, |x| x, |x| x),
+        16 => run_with(case, way, bf16::from_f32, bf16::to_f32),
+        _ => run_with(case, way, f16::from_f32, f16::to_f32),
+    }
+}
+
+fn run_with<E: CacheElement>(case: &Case, way: Way, narrow: fn(f32) -> E, wide: fn(E) -> f32) -> Found {
     let attention = FlashAttention::new(FlashAttentionShape {
         heads: case.heads,
         kv_heads: case.kv_heads,
@@ -95,16 +112,16 @@ fn run(case: &Case, way: Way) -> Found {
         past_capacity: case.past + way.spare,
         present_capacity: total + way.spare / 2,
     };
-    let past_key = with_capacity(&case.past_key, heads, case.past, sizes.past_capacity, d);
-    let past_value = with_capacity(&case.past_value, heads, case.past, sizes.past_capacity, d);
-    let (mut present_key, mut present_value) = if way.in_place {
-        (
-            with_capacity(&case.past_key, heads, case.past, sizes.present_capacity, d),
-            with_capacity(&case.past_value, heads, case.past, sizes.present_capacity, d),
-        )
+    let past =
+        [&case.past_key, &case.past_value].map(|past| past.iter().map(|&x| narrow(x)).collect::<Vec<E>>());
+    let with_room = |capacity| {
+        past.each_ref().map(|past| with_capacity(past, heads, case.past, capacity, d, narrow(f32::NAN)))
+    };
+    let [past_key, past_value] = with_room(sizes.past_capacity);
+    let [mut present_key, mut present_value] = if way.in_place {
+        with_room(sizes.present_capacity)
     } else {
-        let empty = vec![-7.0; heads * sizes.present_capacity * d];
-        (empty.clone(), empty)
+        [(); 2].map(|()| vec![narrow(-7.0); heads * sizes.present_capacity * d])
     };
     let threads = ScopedThreads(NonZeroUsize::new(way.threads).expect("not zero"));
     let parallel: &dyn Parallel = if way.threads == 1 { &Sequential } else { &threads };
@@ -141,6 +158,8 @@ fn run(case: &Case, way: Way) -> Found {
         &mut vec![f32::NAN; attention.scratch_len(sizes)],
         parallel,
     );
+    let [present_key, present_value] =
+        [present_key, present_value].map(|present| present.into_iter().map(wide).collect::<Vec<f32>>());
     if !way.in_place {
         for head in present_key.chunks(sizes.present_capacity.max(1) * d) {
             assert!(head[total * d..].iter().all(|&x| x == -7.0), "rows beyond the sequence were written");
@@ -157,7 +176,7 @@ fn check(case: &Case, way: Way) -> Found {
     let (found, expected) = (run(case, way), case.expected());
     assert_close("y", &found.y, &expected.y, |i| expected.tolerance[i]);
     assert_close("present_key", &found.present_key, &expected.present_key, |i| {
-        1e-6 * (2.0 + expected.present_key[i].abs())
+        1e-6 * (2.0 + expected.present_key[i].abs()) + expected.key_doubt[i]
     });
     let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     assert_eq!(bits(&found.present_value), bits(&expected.present_value));
@@ -194,12 +213,13 @@ prop_compose! {
         }),
         past in prop_oneof![Just(0), 0..=pasts],
         dropped_bits in prop_oneof![Just(0_u32), Just(13), Just(16)],
+        cache_dropped_bits in prop_oneof![Just(0_u32), Just(13), Just(16)],
         theta in prop_oneof![Just(10_000.0), 2.0..1e6],
         masking in masking(),
         seed in any::<u64>(),
     ) -> Case {
         let case = Case { heads: kv_heads * group, kv_heads, head_dim, theta, dropped_bits, ..Case::default() };
-        Case { batch, queries, sequence, past, ..case }.fill(seed, masking)
+        Case { batch, queries, sequence, past, cache_dropped_bits, ..case }.fill(seed, masking)
     }
 }
 
@@ -361,6 +381,20 @@ fn very_small_numbers_are_not_lost() {
         }
         let expected = case.expected().y;
         assert_close("y", &run(&case, PLAIN).y, &expected, |_| 1e-44);
+    }
+}
+
+#[test]
+fn new_keys_and_values_are_attended_to_as_the_cache_holds_them() {
+    // Halfway between two numbers of the type, so that rounding to nearest even drops it.
+    for (bits, step) in [(16, 1.0 / 256.0), (13, 1.0 / 2048.0)] {
+        for queries in [1, 30] {
+            let mut case = Case { cache_dropped_bits: bits, ..small(queries, 30, 0) };
+            case.v.fill(1.0 + step);
+            let found = run(&case, PLAIN);
+            assert!(found.present_value.iter().all(|&value| value == 1.0));
+            assert!(found.y.iter().all(|y| (y - 1.0).abs() < 1e-6));
+        }
     }
 }
 

@@ -111,11 +111,37 @@ impl Positions {
 }
 
 /// The element type of a graph's key/value cache.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CacheType {
     /// IEEE single precision.
+    #[default]
     Float32,
+    /// IEEE half precision.
+    Float16,
+    /// The upper half of a float32.
+    BFloat16,
+}
+
+impl CacheType {
+    /// The type that the exporter gives a graph's cache: what attention computes in. That is float32 but for the op set
+    /// [`OpSet::Plugin`], whose products take keys and values in the precision of the weights, if that is a float's.
+    pub fn of(op_set: OpSet, precision: Precision) -> Self {
+        match (op_set, precision) {
+            (OpSet::Plugin, Precision::Fp16) => CacheType::Float16,
+            (OpSet::Plugin, Precision::Bf16) => CacheType::BFloat16,
+            _ => CacheType::Float32,
+        }
+    }
+
+    /// The name in manifests.
+    pub fn name(self) -> &'static str {
+        match self {
+            CacheType::Float32 => "float32",
+            CacheType::Float16 => "float16",
+            CacheType::BFloat16 => "bfloat16",
+        }
+    }
 }
 
 macro_rules! display_by_name {
@@ -127,7 +153,7 @@ macro_rules! display_by_name {
         }
     )*};
 }
-display_by_name!(OpSet, Precision, Positions);
+display_by_name!(OpSet, Precision, Positions, CacheType);
 
 /// The program that wrote the package.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,7 +173,8 @@ pub struct GraphEntry {
     pub file: String,
     /// ONNX operator sets that it imports, domain to version; "" is `ai.onnx`.
     pub opset_imports: BTreeMap<String, i64>,
-    /// The element type of `past_key_values.*` and `present.*`.
+    /// The element type of `past_key_values.*` and `present.*`; float32 where a manifest does not say.
+    #[serde(default)]
     pub cache: CacheType,
     /// How many nodes it has.
     pub nodes: usize,
@@ -343,6 +370,33 @@ mod tests {
             let error = Manifest::from_json(text).unwrap_err();
             assert!(matches!(error, ManifestError::Malformed(_)), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_graph_whose_cache_is_not_stated_has_one_of_float32() {
+        let graph = |cache: &str| {
+            let text =
+                format!(r#"{{"op_set": "plugin", "file": "f", "opset_imports": {{}}, {cache} "nodes": 1}}"#);
+            serde_json::from_str::<GraphEntry>(&text).map(|graph| graph.cache)
+        };
+        assert_eq!(graph("").unwrap(), CacheType::Float32);
+        for cache in [CacheType::Float32, CacheType::Float16, CacheType::BFloat16] {
+            assert_eq!(graph(&format!(r#""cache": "{cache}","#)).unwrap(), cache);
+        }
+        assert!(graph(r#""cache": "float8","#).is_err());
+    }
+
+    #[test]
+    fn only_the_op_set_plugin_keeps_its_cache_in_half_the_memory() {
+        for precision in [Precision::Fp32, Precision::Fp16, Precision::Bf16, Precision::Int8] {
+            for op_set in [OpSet::Standard, OpSet::Dense] {
+                assert_eq!(CacheType::of(op_set, precision), CacheType::Float32);
+            }
+        }
+        let plugin = |precision| CacheType::of(OpSet::Plugin, precision);
+        assert_eq!(plugin(Precision::Bf16), CacheType::BFloat16);
+        assert_eq!(plugin(Precision::Fp16), CacheType::Float16);
+        assert_eq!(plugin(Precision::Int8), CacheType::Float32);
     }
 
     #[test]

@@ -4,9 +4,11 @@
 //! |---|---|---|
 //! | `input_ids` | float32 | [batch, sequence, 1] |
 //! | `attention_mask` | int64 | [batch, past + sequence], 1 for a real point |
-//! | `past_key_values.{i}.key`, `.value` | float32 | [batch, kv_heads, past, head_dim], past may be 0 |
+//! | `past_key_values.{i}.key`, `.value` | float32, or the precision of the weights | [batch, kv_heads, past, head_dim], past may be 0 |
 //! | -> `predictions.h{n}` for every head | float32 | [batch, n], or [batch, sequence, n] when positions are `all` |
-//! | -> `present.{i}.key`, `.value` | float32 | [batch, kv_heads, past + sequence, head_dim] |
+//! | -> `present.{i}.key`, `.value` | the same | [batch, kv_heads, past + sequence, head_dim] |
+//!
+//! Graphs of the op set `plugin` keep the cache of bf16 and fp16 packages in that type; all others compute in float32.
 
 use ndarray::{ArrayD, IxDyn};
 use tmoe_model::Config;
@@ -44,13 +46,15 @@ pub struct CacheLayout {
     pub kv_heads: usize,
     /// Width of one head.
     pub head_dim: usize,
+    /// The type of all tensors, a float.
+    pub element_type: ElementType,
     /// Whether the graph appends to a buffer that past and present share (`tmoe.FlashAttention`).
     pub in_place: bool,
 }
 
 impl CacheLayout {
-    /// The cache of a model's graph.
-    pub fn of(model: &Config, graph: OpSet) -> Self {
+    /// The cache of a model's graph. Its type is that of the first tensor in the graph's signature, where that is a float.
+    pub fn of(model: &Config, graph: OpSet, signature: &Signature) -> Self {
         let entries = (0..model.layers())
             .flat_map(|layer| ["key", "value"].map(|part| (layer, part)))
             .map(|(layer, part)| CacheEntry {
@@ -58,8 +62,10 @@ impl CacheLayout {
                 present: format!("present.{layer}.{part}"),
             })
             .collect();
+        let first = signature.input("past_key_values.0.key").map(|port| port.element_type.clone());
         Self {
             entries,
+            element_type: first.filter(ElementType::is_float).unwrap_or(ElementType::F32),
             kv_heads: model.kv_heads(),
             head_dim: model.head_dim(),
             in_place: graph == OpSet::Plugin,
@@ -69,6 +75,17 @@ impl CacheLayout {
     /// The shape of each tensor: [batch, kv_heads, past, head_dim].
     pub fn shape(&self, batch: usize, past: usize) -> [usize; 4] {
         [batch, self.kv_heads, past, self.head_dim]
+    }
+
+    /// A tensor without points.
+    pub fn empty(&self, batch: usize) -> Tensor {
+        let empty = Tensor::zeros(&self.element_type, &self.shape(batch, 0));
+        empty.unwrap_or_else(|| unreachable!("the type is a float"))
+    }
+
+    /// Bytes of one element.
+    pub fn element_bytes(&self) -> usize {
+        if self.element_type == ElementType::F32 { 4 } else { 2 }
     }
 
     /// The names of a graph's outputs that are no part of the cache.
@@ -86,7 +103,7 @@ pub(crate) fn check_graph(
 ) -> Result<(), GraphMismatch> {
     let inputs = [(INPUT_IDS.to_owned(), ElementType::F32), (ATTENTION_MASK.to_owned(), ElementType::I64)]
         .into_iter()
-        .chain(cache.entries.iter().map(|entry| (entry.past.clone(), ElementType::F32)));
+        .chain(cache.entries.iter().map(|entry| (entry.past.clone(), cache.element_type.clone())));
     for (name, expected) in inputs {
         let found = signature.input(&name).map(|port| port.element_type.clone());
         GraphMismatch::unless_same("input", name, expected, found)?;
@@ -94,11 +111,11 @@ pub(crate) fn check_graph(
     let outputs = model
         .horizon_lengths()
         .iter()
-        .map(|&length| predictions(length))
-        .chain(cache.entries.iter().map(|entry| entry.present.clone()));
-    for name in outputs {
+        .map(|&length| (predictions(length), ElementType::F32))
+        .chain(cache.entries.iter().map(|entry| (entry.present.clone(), cache.element_type.clone())));
+    for (name, expected) in outputs {
         let found = signature.output(&name).map(|port| port.element_type.clone());
-        GraphMismatch::unless_same("output", name, ElementType::F32, found)?;
+        GraphMismatch::unless_same("output", name, expected, found)?;
     }
     Ok(())
 }
@@ -132,14 +149,20 @@ impl GraphMismatch {
     }
 }
 
-/// Fills in the inputs that have a default (a mask of ones, an empty cache) and checks them all.
+/// Fills in the inputs that have a default (a mask of ones, an empty cache) and checks them all. Floats of another width become
+/// those that the graph takes.
 ///
 /// What is given is checked first, so that the size of what is filled in is bounded by the data at hand.
 pub(crate) fn complete(
     signature: &Signature,
     cache: &CacheLayout,
-    mut inputs: NamedTensors,
+    inputs: NamedTensors,
 ) -> Result<NamedTensors, Error> {
+    let of_its_width = |(name, tensor): (String, Tensor)| match signature.input(&name) {
+        Some(port) => (name, tensor.into_float(&port.element_type)),
+        None => (name, tensor),
+    };
+    let mut inputs: NamedTensors = inputs.into_iter().map(of_its_width).collect();
     let given = signature.check_given(&inputs)?;
     let Some(points) = inputs.get(INPUT_IDS).map(|tensor| tensor.shape().to_vec()) else {
         signature.check(&inputs)?;
@@ -152,9 +175,7 @@ pub(crate) fn complete(
     let [batch, sequence] = [0, 1].map(|axis| points.get(axis).copied().unwrap_or(0));
     let past = given.get("past").unwrap_or(0);
     for entry in &cache.entries {
-        inputs
-            .entry(entry.past.clone())
-            .or_insert_with(|| Tensor::F32(ArrayD::zeros(IxDyn(&cache.shape(batch, 0)))));
+        inputs.entry(entry.past.clone()).or_insert_with(|| cache.empty(batch));
     }
     inputs
         .entry(ATTENTION_MASK.to_owned())
@@ -197,11 +218,7 @@ pub(crate) fn unused_inputs(
             other => other.eval(sizes),
         };
         let shape: Vec<usize> = port.shape.iter().map(size).collect::<Option<_>>().ok_or_else(missing)?;
-        let tensor = match port.element_type {
-            ElementType::F32 => Tensor::F32(ArrayD::zeros(IxDyn(&shape))),
-            ElementType::I64 => Tensor::I64(ArrayD::zeros(IxDyn(&shape))),
-            ElementType::Other(_) => return Err(missing()),
-        };
+        let tensor = Tensor::zeros(&port.element_type, &shape).ok_or_else(missing)?;
         zeros.insert(port.name.clone(), tensor);
     }
     Ok(zeros)

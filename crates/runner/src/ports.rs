@@ -1,7 +1,7 @@
 //! The inputs and outputs that a package's graphs have, from its manifest: for providers that must know them before a graph is
 //! loaded, and for engines, whose dimensions have no names.
 
-use tmoe_package::{Manifest, OpSet, Positions};
+use tmoe_package::{CacheType, Manifest, OpSet, Positions};
 
 use crate::contract::{ATTENTION_MASK, CacheLayout, INPUT_IDS, predictions};
 use crate::signature::{Dim, Port, Signature};
@@ -9,10 +9,18 @@ use crate::tensor::ElementType;
 
 /// What a graph of a package takes and gives.
 pub(crate) fn signature(manifest: &Manifest, op_set: OpSet) -> Signature {
-    let cache = CacheLayout::of(&manifest.model, op_set);
+    let cache = CacheLayout::of(&manifest.model, op_set, &Signature::default());
+    let cache_type =
+        match manifest.graphs.iter().find(|graph| graph.op_set == op_set).map(|graph| graph.cache) {
+            Some(CacheType::Float16) => ElementType::F16,
+            Some(CacheType::BFloat16) => ElementType::BF16,
+            Some(CacheType::Float32) | None => ElementType::F32,
+        };
     let (kv_heads, head_dim) = (Dim::Fixed(cache.kv_heads), Dim::Fixed(cache.head_dim));
-    let cached =
-        |name: &str, points: Dim| port(name, [symbol("batch"), kv_heads.clone(), points, head_dim.clone()]);
+    let cached = |name: &str, points: Dim| Port {
+        element_type: cache_type.clone(),
+        ..port(name, [symbol("batch"), kv_heads.clone(), points, head_dim.clone()])
+    };
     let total = || Dim::parse("past + sequence");
 
     let mut inputs = vec![

@@ -109,7 +109,7 @@ impl Session {
         source: GraphSource,
     ) -> Result<Self, Error> {
         let model = &package.manifest().model;
-        let cache = CacheLayout::of(model, graph);
+        let cache = CacheLayout::of(model, graph, backend.signature());
         contract::check_graph(backend.signature(), model, &cache)
             .map_err(|mismatch| Error::Graph { graph: source.clone(), source: mismatch })?;
         Ok(Self {
@@ -173,7 +173,7 @@ impl Session {
     }
 
     /// Runs the graph once: the tensors are its inputs by name. A missing `attention_mask` is all ones, a missing
-    /// `past_key_values.*` is an empty cache.
+    /// `past_key_values.*` is an empty cache. Floats may have any width: they are rounded, or widened, to the graph's.
     ///
     /// # Errors
     ///
@@ -262,6 +262,48 @@ mod tests {
     }
 
     #[test]
+    fn a_cache_takes_floats_of_any_width_and_holds_those_of_the_graph() {
+        let (session, passes) = session_with("last", |signature| {
+            for port in signature.inputs.iter_mut().chain(&mut signature.outputs) {
+                if port.name.starts_with("past_key_values") || port.name.starts_with("present") {
+                    port.element_type = ElementType::BF16;
+                }
+            }
+        });
+        let session = session.unwrap();
+        let given = |cache: Tensor| {
+            let names = ["0.key", "0.value", "1.key", "1.value"];
+            let mut inputs =
+                NamedTensors::from(names.map(|part| (format!("past_key_values.{part}"), cache.clone())));
+            inputs.extend([points(1, 1)]);
+            session.run(inputs).unwrap();
+            passes.lock().unwrap().pop().unwrap().cache.unwrap()
+        };
+        // 1 + 3 x 2^-8 lies halfway between 1 + 2^-7 and 1 + 2^-6, whose last bit is zero.
+        let wide = Array4::from_elem((1, 1, 2, 4), 1.0_f32 + 3.0 / 256.0);
+        let rounded = Tensor::from(Array4::from_elem((1, 1, 2, 4), half::bf16::from_f32(1.015625)));
+        assert_eq!(given(wide.clone().into()), rounded);
+        assert_eq!(given(wide.mapv(half::f16::from_f32).into()), rounded);
+        assert_eq!(given(rounded.clone()), rounded);
+        session.run(NamedTensors::from([points(1, 1)])).unwrap();
+        let empty = passes.lock().unwrap().pop().unwrap().cache.unwrap();
+        assert_eq!((empty.element_type(), empty.shape()), (ElementType::BF16, &[1, 1, 0, 4][..]));
+    }
+
+    #[test]
+    fn a_cache_of_more_than_one_type_is_refused_by_name() {
+        let (session, _) = session_with("last", |signature| {
+            for port in &mut signature.outputs {
+                if port.name == "present.1.value" {
+                    port.element_type = ElementType::F16;
+                }
+            }
+        });
+        let message = session.unwrap_err().to_string();
+        assert!(message.contains("float16 for its output `present.1.value`, expected float32"), "{message}");
+    }
+
+    #[test]
     fn inputs_that_do_not_fit_never_reach_the_provider() {
         let (session, passes) = counting_session();
         let mask = |values: Array2<i64>| (ATTENTION_MASK.to_owned(), Tensor::from(values));
@@ -307,7 +349,7 @@ mod tests {
 
         let (session, _) = session_with("last", |signature| {
             for port in &mut signature.inputs {
-                port.element_type = ElementType::Other("float16".to_owned());
+                port.element_type = ElementType::F16;
             }
         });
         let message = session.unwrap_err().to_string();

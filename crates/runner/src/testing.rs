@@ -26,6 +26,8 @@ pub(crate) struct Pass {
     pub(crate) past: usize,
     pub(crate) input_ids: Tensor,
     pub(crate) attention_mask: Tensor,
+    /// The first tensor of the cache, if the pass was given one.
+    pub(crate) cache: Option<Tensor>,
     /// The names of all inputs.
     pub(crate) names: Vec<String>,
 }
@@ -75,7 +77,10 @@ pub(crate) fn session_with(
     let folder = tempfile::tempdir().unwrap();
     let package = package(folder.path(), positions);
     let passes = Passes::default();
-    let mut signature = signature(&CacheLayout::of(&package.manifest().model, OpSet::Standard), positions);
+    let mut signature = signature(
+        &CacheLayout::of(&package.manifest().model, OpSet::Standard, &Signature::default()),
+        positions,
+    );
     change(&mut signature);
     let backend = CountingBackend { signature, passes: passes.clone(), max_batch: None };
     let session = session_on(&package, backend);
@@ -87,7 +92,10 @@ pub(crate) fn session_of_batches(most: usize) -> (Session, Passes) {
     let folder = tempfile::tempdir().unwrap();
     let package = package(folder.path(), "last");
     let passes = Passes::default();
-    let signature = signature(&CacheLayout::of(&package.manifest().model, OpSet::Standard), "last");
+    let signature = signature(
+        &CacheLayout::of(&package.manifest().model, OpSet::Standard, &Signature::default()),
+        "last",
+    );
     let backend = CountingBackend { signature, passes: passes.clone(), max_batch: Some(most) };
     (session_on(&package, backend).unwrap(), passes)
 }
@@ -109,8 +117,9 @@ pub(crate) fn port(name: &str, element_type: ElementType, dims: &[&str]) -> Port
 
 fn signature(cache: &CacheLayout, positions: &str) -> Signature {
     let [kv_heads, head_dim] = [cache.kv_heads, cache.head_dim].map(|size| size.to_string());
-    let cached =
-        |name: &str, points: &str| port(name, ElementType::F32, &["batch", &kv_heads, points, &head_dim]);
+    let cached = |name: &str, points: &str| {
+        port(name, cache.element_type.clone(), &["batch", &kv_heads, points, &head_dim])
+    };
     let mut inputs = vec![
         port(INPUT_IDS, ElementType::F32, &["batch", "sequence", "1"]),
         port(ATTENTION_MASK, ElementType::I64, &["batch", "past + sequence"]),
@@ -142,6 +151,7 @@ impl CountingBackend {
             past,
             input_ids: inputs[INPUT_IDS].clone(),
             attention_mask: inputs[ATTENTION_MASK].clone(),
+            cache: inputs.get("past_key_values.0.key").cloned(),
             names: inputs.keys().cloned().collect(),
         });
         let points = inputs[INPUT_IDS].as_f32().unwrap();

@@ -16,11 +16,11 @@ use crate::tensor::{NamedTensors, Tensor};
 /// from the stored weights, as the exporter did.
 pub const TOLERANCE: f64 = 1e-4;
 
-/// What passes where the graph rounds activations to half precision (11 bits), for products on GPUs: of the root mean square, see
-/// [`Row::error`].
+/// What passes where the graph rounds activations to half precision (11 bits), for its cache, and for products on GPUs: of the root
+/// mean square, see [`Row::error`].
 pub const TOLERANCE_FP16: f64 = 1e-2;
 
-/// The same where the graph may round activations to bfloat16 (8 bits): on processors with instructions for it, and on GPUs.
+/// The same where the graph rounds activations to bfloat16 (8 bits): for its cache, and for products on processors with instructions for it, and on GPUs.
 pub const TOLERANCE_BF16: f64 = 5e-2;
 
 /// The same where the graph quantises activations to 8 bits per token.
@@ -35,7 +35,7 @@ pub fn tolerance(provider: Provider, precision: Precision, graph: OpSet) -> f64 
     match (provider, graph, precision) {
         (Provider::TensorRt | Provider::Engine, _, Precision::Bf16) => TOLERANCE_BF16,
         (Provider::TensorRt, _, _) | (Provider::Engine, _, Precision::Fp16) => TOLERANCE_FP16,
-        (Provider::Cuda, OpSet::Plugin, Precision::Fp16) => TOLERANCE_FP16,
+        (_, OpSet::Plugin, Precision::Fp16) => TOLERANCE_FP16,
         (_, OpSet::Plugin, Precision::Bf16) => TOLERANCE_BF16,
         (_, OpSet::Plugin, Precision::Int8) => TOLERANCE_INT8,
         _ => TOLERANCE,
@@ -213,21 +213,19 @@ fn split(name: &str) -> Option<(&str, Part, &str)> {
 }
 
 /// The largest difference of two tensors relative to the largest absolute value expected; absolute where all that is
-/// expected is zero. Infinite for another type or shape, and when either has a value that is not finite.
+/// expected is zero. Floats of any width compare. Infinite for integers and floats, for another shape, and when either has a value
+/// that is not finite.
 pub fn relative_error(expected: &Tensor, found: &Tensor) -> f64 {
-    if expected.shape() != found.shape() {
+    if !compare(expected, found) {
         return f64::INFINITY;
     }
-    match (expected, found) {
-        (Tensor::F32(expected), Tensor::F32(found)) => {
-            let pairs = expected.iter().zip(found).map(|(&e, &f)| (f64::from(e), f64::from(f)));
-            largest_relative(pairs)
-        }
-        (Tensor::I64(expected), Tensor::I64(found)) => {
-            largest_relative(expected.iter().zip(found).map(|(&e, &f)| (e as f64, f as f64)))
-        }
-        _ => f64::INFINITY,
-    }
+    largest_relative(floats(expected).zip(floats(found)))
+}
+
+/// Whether two tensors have a difference: the same shape, and both floats or both integers.
+fn compare(expected: &Tensor, found: &Tensor) -> bool {
+    let is_float = |tensor: &Tensor| tensor.element_type().is_float();
+    is_float(expected) == is_float(found) && expected.shape() == found.shape()
 }
 
 /// Whether an output is a head's.
@@ -235,12 +233,10 @@ fn is_prediction(output: &str) -> bool {
     output.starts_with("predictions.")
 }
 
-/// The root mean square of the differences of two tensors, in units of `scale`, or absolute where that is zero. Infinite for another
-/// type or shape, and when either has a value that is not finite.
+/// The root mean square of the differences of two tensors, in units of `scale`, or absolute where that is zero. Infinite as in
+/// [`relative_error`], and when either has a value that is not finite.
 fn rounded_error(expected: &Tensor, found: &Tensor, scale: f64) -> f64 {
-    let same_type =
-        matches!((expected, found), (Tensor::F32(_), Tensor::F32(_)) | (Tensor::I64(_), Tensor::I64(_)));
-    if !same_type || expected.shape() != found.shape() {
+    if !compare(expected, found) {
         return f64::INFINITY;
     }
     let differences = floats(expected).zip(floats(found)).map(|(expected, found)| expected - found);
@@ -252,6 +248,8 @@ fn rounded_error(expected: &Tensor, found: &Tensor, scale: f64) -> f64 {
 fn floats(tensor: &Tensor) -> Box<dyn Iterator<Item = f64> + '_> {
     match tensor {
         Tensor::F32(values) => Box::new(values.iter().map(|&value| f64::from(value))),
+        Tensor::F16(values) => Box::new(values.iter().map(|&value| f64::from(value))),
+        Tensor::BF16(values) => Box::new(values.iter().map(|&value| f64::from(value))),
         Tensor::I64(values) => Box::new(values.iter().map(|&value| value as f64)),
     }
 }
@@ -300,6 +298,16 @@ mod tests {
         let (float, int) = (Tensor::from(arr1(&[1.0_f32])), Tensor::from(arr1(&[1_i64])));
         assert_eq!(relative_error(&float, &int), f64::INFINITY);
         assert_eq!(relative_error(&int, &int), 0.0);
+    }
+
+    #[test]
+    fn floats_of_different_widths_compare() {
+        let expected = Tensor::from(arr1(&[1.0_f32, -2.0]));
+        let found = Tensor::from(arr1(&[1.0, -1.5].map(half::bf16::from_f32)));
+        assert_eq!(relative_error(&expected, &found), 0.25);
+        assert_eq!(rounded_error(&expected, &found, 0.5), 0.5_f64.sqrt());
+        let found = Tensor::from(arr1(&[1.0, -2.0].map(half::f16::from_f32)));
+        assert_eq!(relative_error(&expected, &found), 0.0);
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod quantised;
 
 use ndarray::{Array2, Array3, Axis};
 use tmoe_package::OpSet;
-use tmoe_runner::{Control, Forecaster, NamedTensors, Provider, Tensor, generate};
+use tmoe_runner::{Control, Forecaster, NamedTensors, Provider, generate};
 
 use crate::compare::{Expected, Tolerance};
 use crate::golden::Golden;
@@ -61,17 +61,8 @@ pub struct Case {
     pub reference: Reference,
     /// How close it has to be.
     pub tolerance: Tolerance,
-    /// How close in the graph `plugin`, where that rounds activations.
-    pub rounded_tolerance: Option<Rounded>,
-}
-
-/// How close a graph has to be that rounds activations.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rounded {
-    /// The largest error that passes.
-    pub tolerance: Tolerance,
-    /// Whether only GPUs round them: their products take both factors in the weights' type.
-    pub on_gpu_only: bool,
+    /// How close in the graph `plugin`, where that rounds activations or its cache.
+    pub rounded_tolerance: Option<Tolerance>,
 }
 
 /// What is done with a session.
@@ -131,7 +122,8 @@ impl Case {
     /// How close it has to be on a subject.
     pub fn tolerance_on(&self, subject: Subject) -> Tolerance {
         match self.rounded_tolerance {
-            Some(rounded) if subject.rounds(rounded) => rounded.tolerance,
+            // There the products of every graph are computed in the weights' type; elsewhere the graph `plugin` rounds.
+            Some(rounded) if subject.on_tensorrt() || subject.graph == OpSet::Plugin => rounded,
             _ if subject.provider == Provider::TensorRt => TF32,
             _ => self.tolerance,
         }
@@ -164,24 +156,13 @@ impl Case {
     }
 }
 
-impl Subject {
-    /// Whether it rounds activations.
-    fn rounds(self, rounded: Rounded) -> bool {
-        let on_gpu = self.provider == Provider::Cuda || self.on_tensorrt();
-        // There the products of every graph are computed in the weights' type.
-        self.on_tensorrt() || self.graph == OpSet::Plugin && (!rounded.on_gpu_only || on_gpu)
-    }
-}
-
 impl Task {
     fn run(&self, session: &std::sync::Arc<tmoe_runner::Session>) -> Result<ndarray::ArrayD<f32>, String> {
         match self {
             Self::Output { inputs, output } => {
                 let mut outputs = session.run(inputs.clone()).map_err(|error| error.to_string())?;
-                match outputs.remove(output) {
-                    Some(Tensor::F32(values)) => Ok(values),
-                    _ => Err(format!("there is no float32 output `{output}`")),
-                }
+                let floats = outputs.remove(output).and_then(|tensor| Some(tensor.to_f32()?.into_owned()));
+                floats.ok_or_else(|| format!("there is no output `{output}` of floats"))
             }
             Self::Generate { series, horizon } => {
                 let input = series.view().insert_axis(Axis(2));

@@ -4,38 +4,49 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tmoe_onnx::proto::ValueInfoProto;
 use tmoe_package::{OpSet, Positions};
+use tmoe_tests::packages::Variant;
 
 use crate::view::{Exported, type_text};
 
 pub(crate) fn inputs_and_outputs(exported: &Exported) {
     let config = exported.config();
     let options = exported.variant.options();
-    let cache =
-        |points: &str| format!("float [batch, {}, {points}, {}]", config.kv_heads(), config.head_dim());
-    let mut inputs = vec![
-        ("input_ids".to_owned(), "float [batch, sequence, 1]".to_owned()),
-        ("attention_mask".to_owned(), "int64 [batch, past + sequence]".to_owned()),
-    ];
-    let mut outputs = Vec::new();
-    for &horizon in config.horizon_lengths() {
-        let shape = match options.positions {
-            Positions::All => format!("float [batch, sequence, {horizon}]"),
-            Positions::Last => format!("float [batch, {horizon}]"),
-        };
-        outputs.push((format!("predictions.h{horizon}"), shape));
-    }
-    for layer in 0..config.layers() {
-        for part in ["key", "value"] {
-            inputs.push((format!("past_key_values.{layer}.{part}"), cache("past")));
-            outputs.push((format!("present.{layer}.{part}"), cache("past + sequence")));
-        }
-    }
-    if options.with_loss {
-        inputs.push(("labels".to_owned(), "float [batch, sequence]".to_owned()));
-        inputs.push(("loss_masks".to_owned(), "float [batch, loss_mask]".to_owned()));
-        outputs.extend(["loss", "ar_loss", "aux_loss"].map(|name| (name.to_owned(), "float []".to_owned())));
-    }
     for graph in &exported.graphs {
+        // What attention computes in: the weights' type in the op set plugin, if that is a float's.
+        let cache_type = match (graph.op_set, exported.variant) {
+            (OpSet::Plugin, Variant::Half) => "float16",
+            (OpSet::Plugin, Variant::Bf16) => "bfloat16",
+            _ => "float",
+        };
+        let cache = |points: &str| {
+            format!("{cache_type} [batch, {}, {points}, {}]", config.kv_heads(), config.head_dim())
+        };
+        let entry = exported.package.manifest().graph(graph.op_set).expect("every graph is in the manifest");
+        assert_eq!(entry.cache.name().trim_end_matches("32"), cache_type, "{}", graph.op_set);
+        let mut inputs = vec![
+            ("input_ids".to_owned(), "float [batch, sequence, 1]".to_owned()),
+            ("attention_mask".to_owned(), "int64 [batch, past + sequence]".to_owned()),
+        ];
+        let mut outputs = Vec::new();
+        for &horizon in config.horizon_lengths() {
+            let shape = match options.positions {
+                Positions::All => format!("float [batch, sequence, {horizon}]"),
+                Positions::Last => format!("float [batch, {horizon}]"),
+            };
+            outputs.push((format!("predictions.h{horizon}"), shape));
+        }
+        for layer in 0..config.layers() {
+            for part in ["key", "value"] {
+                inputs.push((format!("past_key_values.{layer}.{part}"), cache("past")));
+                outputs.push((format!("present.{layer}.{part}"), cache("past + sequence")));
+            }
+        }
+        if options.with_loss {
+            inputs.push(("labels".to_owned(), "float [batch, sequence]".to_owned()));
+            inputs.push(("loss_masks".to_owned(), "float [batch, loss_mask]".to_owned()));
+            outputs
+                .extend(["loss", "ar_loss", "aux_loss"].map(|name| (name.to_owned(), "float []".to_owned())));
+        }
         let ports = |infos: &[ValueInfoProto]| -> BTreeMap<_, _> {
             infos
                 .iter()

@@ -12,7 +12,8 @@ use crate::text::{print, print_json};
 
 /// Run a graph once on tensors from a file
 ///
-/// The tensors are the graph's inputs by name. A missing attention_mask is all ones, a missing cache is empty.
+/// The tensors are the graph's inputs by name. A missing attention_mask is all ones, a missing cache is empty. Floats may be F32,
+/// F16 or BF16: they are converted to the graph's types, which the outputs have.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 use tempfile::tempdir;
-use tmoe_runner::Provider;
+use tmoe_package::Precision;
+use tmoe_runner::{ElementType, Provider, Tensor};
+use tmoe_tests::packages::{Variant, export_package};
 
 use crate::outcome::Outcome;
 use crate::shared::{Printed, Shared, largest_difference, operations};
@@ -13,6 +15,7 @@ pub(crate) const TESTS: &[(&str, crate::Test)] = crate::tests![
     it_is_what_auto_chooses,
     verify_covers_it,
     bench_and_run_work_on_it,
+    bench_and_run_work_on_a_cache_of_bfloat16,
 ];
 
 fn forecast(shared: &Shared, more: &[&str]) -> Outcome {
@@ -79,4 +82,24 @@ fn bench_and_run_work_on_it(shared: &Shared) {
         "cpu"
     ]);
     assert!(printed.success().contains("predictions.h64"));
+}
+
+fn bench_and_run_work_on_a_cache_of_bfloat16(shared: &Shared) {
+    // Without losses, whose inputs have no defaults.
+    let folder = tempdir().unwrap();
+    let package = folder.path().join("package");
+    let mut options = Variant::Last.options();
+    options.precision = Precision::Bf16;
+    export_package(shared.golden("moe").checkpoint(), &package, options).unwrap();
+    let bench = arguments!["bench", package, "--context", "16", "--horizon", "8", "--json"];
+    let printed = Outcome::of(command(bench).args(["--provider", "cpu", "--repeats", "1"])).success();
+    let report: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(report["graph"], "plugin");
+
+    let [inputs, outputs] = ["in.safetensors", "out.safetensors"].map(|name| folder.path().join(name));
+    crate::raw_run::write_inputs(&inputs, 2, 7);
+    run(arguments!["run", package, "--inputs", inputs, "--outputs", outputs, "--provider", "cpu"]).success();
+    let found = Tensor::read_all(&outputs).unwrap();
+    assert_eq!(found["present.0.key"].element_type(), ElementType::BF16);
+    assert_eq!(found["predictions.h64"].element_type(), ElementType::F32);
 }

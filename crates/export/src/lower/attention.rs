@@ -17,7 +17,7 @@ use super::attention_plugin::{AttentionTypes, flash_attention};
 use super::attention_standard::attention_standard;
 use super::linear::{linear, product};
 use super::positions::{PositionTables, Positions, Queries, Rotary, last_of};
-use super::{GraphOptions, Tensor, Weights, int};
+use super::{GraphOptions, LayerCache, Tensor, Weights, int};
 use crate::weights::{LayerBlobs, ProjectionBlobs};
 
 /// What attention works on.
@@ -27,7 +27,7 @@ pub(crate) struct AttentionInputs<'a> {
     /// Positions of the pass.
     pub(crate) positions: &'a Positions,
     /// `[batch, kv_heads, past, head_dim]` each.
-    pub(crate) cache: KvCache<F32>,
+    pub(crate) cache: LayerCache,
 }
 
 /// What attention gives: its output at the query positions, and the cache with this pass appended.
@@ -35,7 +35,7 @@ pub(crate) struct Attended {
     /// `[batch, queries, hidden]`.
     pub(crate) output: Tensor,
     /// `[batch, kv_heads, past + sequence, head_dim]` each.
-    pub(crate) present: KvCache<F32>,
+    pub(crate) present: LayerCache,
 }
 
 /// The attention half of a layer.
@@ -68,7 +68,9 @@ pub(crate) fn attention(
                     ProjectionBlobs::QueryApart { .. } => tables.last,
                 };
                 let qkv = split(g, config, projected);
-                tabled_attention(g, config, options.op_set, qkv, queries, tables, cache)
+                let (y, present) =
+                    tabled_attention(g, config, options.op_set, qkv, queries, tables, cache.float());
+                (y, present.into())
             }
             Positions::Mask(mask) => {
                 let weights = weights.stored(g, blobs.attention_output).data_type();

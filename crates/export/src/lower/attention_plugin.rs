@@ -1,11 +1,11 @@
 //! Self-attention as one node, `tmoe.FlashAttention` (op set `plugin`).
 
 use tmoe_model::{Config, FloatType};
-use tmoe_onnx::{DataType, Dim, F32, GraphBuilder, I64, KvCache, Shape, Value};
+use tmoe_onnx::{DataType, Dim, GraphBuilder, I64, Shape, Value};
 use tmoe_ops::schema::{DOMAIN, FLASH_ATTENTION};
 
 use super::attention::Projected;
-use super::{Tensor, attention_scale, batch, fixed, int, past, sequence, typed};
+use super::{LayerCache, Tensor, attention_scale, batch, fixed, int, past, sequence, typed};
 
 /// What attention rounds to.
 #[derive(Clone, Copy, Debug)]
@@ -17,15 +17,15 @@ pub(crate) struct AttentionTypes {
 }
 
 /// Attention over projected queries, keys and values, which stay side by side: the output before its projection, and the cache
-/// with this pass appended.
+/// with this pass appended, in the type it has.
 pub(crate) fn flash_attention(
     g: &mut GraphBuilder,
     config: &Config,
     types: AttentionTypes,
     projected: Projected,
     attention_mask: Value<I64>,
-    cache: KvCache<F32>,
-) -> (Tensor, KvCache<F32>) {
+    cache: LayerCache,
+) -> (Tensor, LayerCache) {
     let rotary_type = match types.stored {
         FloatType::F32 => "float32",
         FloatType::BF16 => "bfloat16",
@@ -46,7 +46,7 @@ pub(crate) fn flash_attention(
     let outputs = g.custom(
         DOMAIN,
         FLASH_ATTENTION.name,
-        &[Some(q.any()), k, None, Some(cache.key.any()), Some(cache.value.any()), Some(attention_mask.any())],
+        &[Some(q.any()), k, None, Some(cache.key), Some(cache.value), Some(attention_mask.any())],
         &[
             ("num_heads", int(config.heads()).into()),
             ("kv_num_heads", int(config.kv_heads()).into()),
@@ -55,8 +55,7 @@ pub(crate) fn flash_attention(
             ("rotary_type", rotary_type.into()),
             ("compute_type", compute_type.into()),
         ],
-        &[(DataType::Float32, y), (DataType::Float32, present.clone()), (DataType::Float32, present)],
+        &[(DataType::Float32, y), (cache.data_type(), present.clone()), (cache.data_type(), present)],
     );
-    let [y, key, value] = [0, 1, 2].map(|index| typed(&outputs, index));
-    (y, KvCache { key, value })
+    (typed(&outputs, 0), LayerCache { key: outputs[1], value: outputs[2] })
 }

@@ -1,14 +1,14 @@
 //! One decoder layer: `h += attention(norm(h))`, `h += feed_forward(norm(h))`.
 
 use tmoe_model::Config;
-use tmoe_onnx::{F32, GraphBuilder, KvCache};
+use tmoe_onnx::GraphBuilder;
 
 use super::attention::{AttentionInputs, attention};
 use super::feed_forward::{FeedForward, feed_forward};
 use super::norm::{Hidden, Normed, norm};
 use super::positions::{Positions, last_of};
 use super::router::{RouterStatistics, statistics};
-use super::{GraphOptions, Tensor, Weights};
+use super::{GraphOptions, LayerCache, Tensor, Weights};
 use crate::weights::{LayerBlobs, ProjectionBlobs};
 
 /// What a layer works on.
@@ -18,7 +18,7 @@ pub(crate) struct LayerInputs<'a> {
     /// Positions of the pass.
     pub(crate) positions: &'a Positions,
     /// `[batch, kv_heads, past, head_dim]` each.
-    pub(crate) cache: KvCache<F32>,
+    pub(crate) cache: LayerCache,
     /// `[batch, sequence]`, 1 = real point: asks for the statistics of the routing.
     pub(crate) statistics_mask: Option<Tensor>,
 }
@@ -28,7 +28,7 @@ pub(crate) struct LayerOutputs {
     /// `[batch, sequence, hidden]`, or `[batch, 1, hidden]` where the layer's queries stand apart.
     pub(crate) hidden: Hidden,
     /// The cache with this pass appended.
-    pub(crate) present: KvCache<F32>,
+    pub(crate) present: LayerCache,
     /// Of a routed layer, if asked for.
     pub(crate) statistics: Option<RouterStatistics>,
 }

@@ -15,6 +15,7 @@ mod attention;
 mod attention_dense;
 mod attention_plugin;
 mod attention_standard;
+mod cache;
 mod embedding;
 mod experts_dense;
 mod experts_plugin;
@@ -31,6 +32,7 @@ mod positions;
 mod router;
 mod weights;
 
+pub(crate) use cache::LayerCache;
 pub(crate) use heads::output_name;
 pub(crate) use layer::{LayerInputs, layer};
 pub(crate) use model::{GraphOptions, Prelude, Tail, build, prelude, tail};
@@ -71,7 +73,7 @@ pub(crate) fn loss_mask() -> Dim {
     Dim::symbol("loss_mask")
 }
 
-/// An output of a `tmoe` operator; all are float32.
+/// An output of a `tmoe` operator that is float32, as all are but a cache.
 pub(crate) fn typed(outputs: &[tmoe_onnx::AnyValue], index: usize) -> Tensor {
     let typed = outputs.get(index).and_then(|output| output.typed().ok());
     typed.unwrap_or_else(|| unreachable!("the operator was given this output as float32"))

@@ -1,14 +1,14 @@
 //! A whole graph, from the inputs of the package's contract to its outputs.
 
 use tmoe_model::{Config, FloatType};
-use tmoe_onnx::{F32, GraphBuilder, GraphError, I64, KvCache, Model, ModelMetadata};
-use tmoe_package::{OpSet, Positions as PredictedPositions};
+use tmoe_onnx::{F32, GraphBuilder, GraphError, I64, Model, ModelMetadata};
+use tmoe_package::{CacheType, OpSet, Positions as PredictedPositions};
 
 use super::loss::{LossInputs, loss, token_mask};
 use super::positions::last_of;
 use super::{
-    Hidden, LayerInputs, OPSET, Positions, RouterStatistics, Tensor, Weights, batch, embedding, fixed, heads,
-    layer, loss_mask, output_name, past, position_tables, sequence,
+    Hidden, LayerCache, LayerInputs, OPSET, Positions, RouterStatistics, Tensor, Weights, batch, embedding,
+    fixed, heads, layer, loss_mask, output_name, past, position_tables, sequence,
 };
 use crate::weights::WeightLayout;
 
@@ -18,6 +18,8 @@ pub(crate) struct GraphOptions {
     pub(crate) op_set: OpSet,
     pub(crate) positions: PredictedPositions,
     pub(crate) with_loss: bool,
+    /// The type of the key/value cache; only the op set plugin has any but float32.
+    pub(crate) cache: CacheType,
     /// The type in which the checkpoint is stored; see [`position_tables`].
     pub(crate) stored: FloatType,
 }
@@ -54,7 +56,8 @@ pub(crate) fn build(
         g.import_opset(tmoe_ops::schema::DOMAIN, i64::from(tmoe_ops::schema::VERSION));
     }
     let Prelude { hidden, positions, token_mask } = prelude(g, config, layout, weights, options);
-    let caches: Vec<_> = (0..config.layers()).map(|index| cache_inputs(g, config, index)).collect();
+    let caches: Vec<_> =
+        (0..config.layers()).map(|index| LayerCache::input(g, config, index, options.cache)).collect();
 
     let mut hidden = Hidden::Whole(hidden);
     let (mut presents, mut statistics) = (Vec::new(), Vec::new());
@@ -125,15 +128,6 @@ pub(crate) fn tail(
         g.output("ar_loss", losses.ar_loss);
         g.output("aux_loss", losses.aux_loss);
     }
-}
-
-/// The cache of one layer as graph inputs.
-fn cache_inputs(g: &mut GraphBuilder, config: &Config, index: usize) -> KvCache<F32> {
-    let mut input = |part: &str| {
-        let dims = [batch(), fixed(config.kv_heads()), past(), fixed(config.head_dim())];
-        g.input::<F32>(format!("past_key_values.{index}.{part}"), dims)
-    };
-    KvCache { key: input("key"), value: input("value") }
 }
 
 fn metadata(options: GraphOptions) -> ModelMetadata {

@@ -124,7 +124,8 @@ pub(super) fn layer(
     };
     let positions = Positions::Tables(positions);
     let cached = || [batch(), fixed(config.kv_heads()), past(), fixed(config.head_dim())];
-    let cache = KvCache { key: g.input("past.key", cached()), value: g.input("past.value", cached()) };
+    let (key, value) = (g.input("past.key", cached()), g.input("past.value", cached()));
+    let cache = KvCache::<F32> { key, value }.into();
     let statistics_mask = options.with_loss.then(|| g.input::<F32>("token_mask", [batch(), sequence()]));
     let hidden = Hidden::Whole(hidden);
     let inputs = LayerInputs { hidden, positions: &positions, cache, statistics_mask };

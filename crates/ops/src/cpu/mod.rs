@@ -17,7 +17,8 @@ mod sparse_moe;
 pub use self::activation::Activation;
 pub use self::add_rms_norm::AddRmsNorm;
 pub use self::flash_attention::{
-    AttentionInputs, AttentionOutputs, AttentionSizes, FlashAttention, FlashAttentionShape, Strided,
+    AttentionInputs, AttentionOutputs, AttentionSizes, CacheElement, FlashAttention, FlashAttentionShape,
+    Strided,
 };
 pub use self::linear::Linear;
 pub use self::matmul::Weights;

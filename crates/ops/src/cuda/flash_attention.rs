@@ -9,7 +9,7 @@ use crate::cpu::{AttentionSizes, FlashAttentionShape};
 
 const OPERATOR: &str = "FlashAttention";
 
-/// Causal attention with rotary embedding and cache; inputs, outputs and cache are float32.
+/// Causal attention with rotary embedding and cache; queries, keys, values and outputs are float32, the cache any type.
 #[derive(Clone, Copy, Debug)]
 pub struct FlashAttention {
     shape: AttentionShape,
@@ -24,7 +24,7 @@ pub struct DeviceRows {
     pub stride: usize,
 }
 
-/// Inputs and outputs of a run, all in device memory and float32 but for the mask.
+/// Inputs and outputs of a run, all in device memory; past and present are of the cache's type.
 #[derive(Clone, Copy, Debug)]
 pub struct DeviceAttention {
     /// [batch, queries, heads x head_dim]
@@ -48,7 +48,7 @@ pub struct DeviceAttention {
 }
 
 impl FlashAttention {
-    /// Attention of the given shape on the current device. The inputs of products are rounded to `compute_type` if the device
+    /// Attention of the given shape over a cache of `cache_type` on the current device. The inputs of products are rounded to `compute_type` if the device
     /// multiplies it, else they stay float32.
     ///
     /// # Errors
@@ -56,6 +56,7 @@ impl FlashAttention {
     /// [`CudaError::Size`] where the kernels are not made for the shape; [`CudaError::Launch`] without a device.
     pub fn new(
         shape: FlashAttentionShape,
+        cache_type: FloatType,
         compute_type: FloatType,
         products: Products,
     ) -> Result<Self, CudaError> {
@@ -81,7 +82,7 @@ impl FlashAttention {
             kv_heads: size_i32(OPERATOR, "kv_num_heads", kv_heads)?,
             head_dim: size_i32(OPERATOR, "head_dim", head_dim)?,
             io_type: float,
-            cache_type: float,
+            cache_type: cache_type.number(),
             compute_type: computed,
             rotary_rounding: FloatType::of_rounding(rounding).number(),
             rope_theta: rope_theta as f32,

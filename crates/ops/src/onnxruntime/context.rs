@@ -56,11 +56,11 @@ impl<'a> Context<'a> {
         unsafe { Tensor::new(api, value) }.map(Some)
     }
 
-    /// An output of float32 with the given shape. Where the caller of the session bound a tensor to it, that one's elements.
+    /// An output with the given shape, of the node's type for it. Where the caller of the session bound a tensor to it, that one's elements.
     ///
     /// The elements are not to be read before they are written, and may be those of an input that the caller bound to the same
     /// memory: hence a pointer.
-    pub(super) fn output(&self, index: usize, shape: &[usize]) -> Result<(*mut f32, usize), OperatorError> {
+    pub(super) fn output<T>(&self, index: usize, shape: &[usize]) -> Result<(*mut T, usize), OperatorError> {
         let Self { api, context, .. } = *self;
         let sizes: Vec<i64> = shape.iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
         let mut value: *mut OrtValue = ptr::null_mut();

@@ -230,12 +230,12 @@ impl ShapeInference {
                 .collect();
             let mut names: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
             let mut info: *mut OrtTensorTypeAndShapeInfo = ptr::null_mut();
-            let float = DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+            let element_type = data_type(output.element_type);
             // SAFETY: results go to places of their types; the sizes and names are as many as said and live until the
             // info is released, which is once.
             unsafe {
                 call!(api, CreateTensorTypeAndShapeInfo(&mut info))?;
-                let filled = call!(api, SetTensorElementType(info, float))
+                let filled = call!(api, SetTensorElementType(info, element_type))
                     .and_then(|()| call!(api, SetDimensions(info, sizes.as_ptr(), sizes.len())))
                     .and_then(|()| call!(api, SetSymbolicDimensions(info, names.as_mut_ptr(), names.len())))
                     .and_then(|()| call!(api, ShapeInferContext_SetOutputTypeShape(context, index, info)));
@@ -270,6 +270,18 @@ pub(super) fn element_type(number: i32) -> ElementType {
         3 => ElementType::Int8,
         7 => ElementType::Int64,
         other => ElementType::Other(other),
+    }
+}
+
+/// [`element_type`] the other way round.
+pub(super) fn data_type(element_type: ElementType) -> DataType {
+    match element_type {
+        ElementType::Float32 => DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT,
+        ElementType::Float16 => DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16,
+        ElementType::BFloat16 => DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_BFLOAT16,
+        ElementType::Int8 => DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8,
+        ElementType::Int64 => DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64,
+        ElementType::Other(_) => DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED,
     }
 }
 

@@ -12,7 +12,7 @@ use ort_sys::{
 use super::api::{Api, NEEDED_VERSION, call};
 use super::context::Context;
 use super::error::OperatorError;
-use super::info::{Info, ShapeInference};
+use super::info::{Info, ShapeInference, data_type};
 #[cfg(feature = "cuda")]
 use super::kernels;
 use super::kernels::{AddRmsNormKernel, FlashAttentionKernel, LinearKernel, SparseMoeKernel};
@@ -42,21 +42,21 @@ pub(super) fn create_domain(api: Api) -> Result<*mut OrtCustomOpDomain, Operator
     // SAFETY: the name is a string that ONNX Runtime copies; the result goes to a place of its type.
     unsafe { call!(api, CreateCustomOpDomain(name.as_ptr(), &mut domain))? };
     let on_cpu = [
-        Registered::new::<SparseMoeKernel>(api, &SPARSE_MOE, CPU),
-        Registered::new::<FlashAttentionKernel>(api, &FLASH_ATTENTION, CPU),
-        Registered::new::<LinearKernel>(api, &LINEAR, CPU),
-        Registered::new::<AddRmsNormKernel>(api, &ADD_RMS_NORM, CPU),
+        Registered::all::<SparseMoeKernel>(api, &SPARSE_MOE, CPU),
+        Registered::all::<FlashAttentionKernel>(api, &FLASH_ATTENTION, CPU),
+        Registered::all::<LinearKernel>(api, &LINEAR, CPU),
+        Registered::all::<AddRmsNormKernel>(api, &ADD_RMS_NORM, CPU),
     ];
     #[cfg(not(feature = "cuda"))]
     let on_cuda = [];
     #[cfg(feature = "cuda")]
     let on_cuda = [
-        Registered::new::<kernels::cuda::SparseMoeKernel>(api, &SPARSE_MOE, CUDA),
-        Registered::new::<kernels::cuda::FlashAttentionKernel>(api, &FLASH_ATTENTION, CUDA),
-        Registered::new::<kernels::cuda::LinearKernel>(api, &LINEAR, CUDA),
-        Registered::new::<kernels::cuda::AddRmsNormKernel>(api, &ADD_RMS_NORM, CUDA),
+        Registered::all::<kernels::cuda::SparseMoeKernel>(api, &SPARSE_MOE, CUDA),
+        Registered::all::<kernels::cuda::FlashAttentionKernel>(api, &FLASH_ATTENTION, CUDA),
+        Registered::all::<kernels::cuda::LinearKernel>(api, &LINEAR, CUDA),
+        Registered::all::<kernels::cuda::AddRmsNormKernel>(api, &ADD_RMS_NORM, CUDA),
     ];
-    for registered in on_cpu.into_iter().chain(on_cuda) {
+    for registered in on_cpu.into_iter().chain(on_cuda).flatten() {
         let registered: &'static Registered = Box::leak(Box::new(registered));
         let table: *const Registered = registered;
         // SAFETY: the domain was just made; the table is the first field and lives for ever.
@@ -74,6 +74,8 @@ fn c_name(name: &str) -> CString {
 struct Registered {
     table: OrtCustomOp,
     schema: &'static Operator,
+    /// Of the inputs and outputs that have one type together.
+    shared_type: Option<ElementType>,
     name: CString,
     provider: &'static CStr,
     api: Api,
@@ -86,7 +88,24 @@ struct Instance {
 }
 
 impl Registered {
-    fn new<K: Kernel>(api: Api, schema: &'static Operator, provider: &'static CStr) -> Self {
+    /// An operator on a provider: once for every type that inputs and outputs have together, for ONNX Runtime can tell an output's
+    /// type only from those that are registered. It makes one schema of them.
+    fn all<K: Kernel>(api: Api, schema: &'static Operator, provider: &'static CStr) -> Vec<Self> {
+        match &schema.shared_type {
+            None => vec![Self::new::<K>(api, schema, None, provider)],
+            Some(shared) => {
+                let of_type = |&shared| Self::new::<K>(api, schema, Some(shared), provider);
+                shared.types.iter().map(of_type).collect()
+            }
+        }
+    }
+
+    fn new<K: Kernel>(
+        api: Api,
+        schema: &'static Operator,
+        shared_type: Option<ElementType>,
+        provider: &'static CStr,
+    ) -> Self {
         let table = OrtCustomOp {
             version: NEEDED_VERSION,
             CreateKernel: None,
@@ -115,7 +134,7 @@ impl Registered {
             GetAliasMap: None,
             ReleaseAliasMap: None,
         };
-        Self { table, schema, name: c_name(schema.name), provider, api }
+        Self { table, schema, shared_type, name: c_name(schema.name), provider, api }
     }
 }
 
@@ -151,18 +170,30 @@ fn input(op: &Registered, index: usize) -> Option<&'static InputSpec> {
     op.schema.inputs.get(index)
 }
 
-/// ONNX Runtime knows one type per input; one that may have several is left open here, and checked by the schema.
+/// ONNX Runtime knows one type per input; one that may have several is left open here, and checked by the schema. Of those that have
+/// one type together, the first says which.
 unsafe extern "system" fn get_input_type(op: *const OrtCustomOp, index: usize) -> DataType {
     // SAFETY: called through the table.
-    match input(unsafe { registered(op) }, index).map(|spec| spec.types) {
-        Some([ElementType::Float32]) => DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT,
-        Some([ElementType::Int64]) => DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64,
+    let op = unsafe { registered(op) };
+    let Some(spec) = input(op, index) else { return DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED };
+    let shared = op.schema.shared_type.as_ref();
+    let shares = shared.is_some_and(|shared| shared.inputs.first() == Some(&spec.name));
+    match (spec.types, op.shared_type) {
+        (_, Some(shared)) if shares => data_type(shared),
+        (&[only], _) => data_type(only),
         _ => DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED,
     }
 }
 
-unsafe extern "system" fn get_output_type(_op: *const OrtCustomOp, _index: usize) -> DataType {
-    DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT
+unsafe extern "system" fn get_output_type(op: *const OrtCustomOp, index: usize) -> DataType {
+    // SAFETY: called through the table.
+    let op = unsafe { registered(op) };
+    let name = op.schema.outputs.get(index).copied().unwrap_or_default();
+    let shares = op.schema.shared_type.as_ref().is_some_and(|shared| shared.outputs.contains(&name));
+    match op.shared_type {
+        Some(shared) if shares => data_type(shared),
+        _ => DataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT,
+    }
 }
 
 unsafe extern "system" fn get_input_characteristic(op: *const OrtCustomOp, index: usize) -> Characteristic {

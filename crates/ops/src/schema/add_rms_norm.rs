@@ -27,6 +27,7 @@ pub static ADD_RMS_NORM: Operator = Operator {
     name: "AddRmsNorm",
     inputs: &[InputSpec::new("x", FLOAT), InputSpec::new("residual", FLOAT), InputSpec::new("weight", FLOAT)],
     outputs: &["y", "sum"],
+    shared_type: None,
     attributes: &[AttributeSpec::new("epsilon", AttributeDefault::Float(1e-6))],
     rule: infer,
 };

@@ -42,7 +42,25 @@ impl<'a> Node<'a> {
             }
         }
         Self::attributes_of(operator, attributes)?;
-        Ok(Self { operator, attributes, inputs })
+        let node = Self { operator, attributes, inputs };
+        node.check_shared_type()?;
+        Ok(node)
+    }
+
+    /// Inputs that have one type together have that of the first.
+    fn check_shared_type(&self) -> Result<(), SchemaError> {
+        let Some(shared) = &self.operator.shared_type else { return Ok(()) };
+        let mut given = shared.inputs.iter().filter_map(|&name| Some((name, self.input(name)?.element_type)));
+        let Some((_, first)) = given.next() else { return Ok(()) };
+        match given.find(|(_, element_type)| *element_type != first) {
+            None => Ok(()),
+            Some((input, found)) => Err(SchemaError::ElementType {
+                operator: self.operator.name,
+                input,
+                expected: vec![first],
+                found,
+            }),
+        }
     }
 
     /// The node's attributes alone, each of its right type.

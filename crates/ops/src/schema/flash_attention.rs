@@ -4,10 +4,10 @@
 //! |---|---|---|
 //! | `q` | float32 | [batch, queries, heads x head_dim]: the last `queries` positions of the sequence |
 //! | `k`, `v` | float32, optional | [batch, sequence, kv_heads x head_dim] |
-//! | `past_key`, `past_value` | float32 | [batch, kv_heads, past, head_dim], keys already rotated |
+//! | `past_key`, `past_value` | float32, bfloat16 or float16 | [batch, kv_heads, past, head_dim], keys already rotated |
 //! | `attention_mask` | int64 | [batch, past + sequence], 1 = real point |
 //! | -> `y` | float32 | [batch, queries, heads x head_dim] |
-//! | -> `present_key`, `present_value` | float32 | [batch, kv_heads, past + sequence, head_dim] |
+//! | -> `present_key`, `present_value` | as the past | [batch, kv_heads, past + sequence, head_dim] |
 //!
 //! Projections can stay as one product makes them. Without `v`, `k` holds keys and values side by side,
 //! [batch, sequence, 2 x kv_heads x head_dim]; without `k` and `v`, `q` holds all three,
@@ -15,6 +15,9 @@
 //!
 //! The position of a point is the number of real points before it; a query attends to the real points up to itself, and
 //! one that has none gives zeros.
+//!
+//! The four tensors of the cache have one type. New keys and values are rounded to it, to nearest, ties to even, before anything
+//! attends to them: a query meets the same numbers in the pass that brings them as in all later ones.
 //!
 //! The cache can be preallocated: where `past_key` and `past_value` have room for `past + sequence` rows or more, of which
 //! the mask's length says how many are filled, the present has their shape, and where both are bound to one buffer the
@@ -29,10 +32,12 @@
 use super::argument::{Argument, Dimension, ElementType};
 use super::attributes::{AttributeDefault, AttributeSpec, Attributes};
 use super::check::Node;
-use super::{InputSpec, Operator, SchemaError};
+use super::{InputSpec, Operator, SchemaError, SharedType};
 use crate::cpu::RotaryRounding;
 
 const FLOAT: &[ElementType] = &[ElementType::Float32];
+/// What a cache may hold.
+const CACHE: &[ElementType] = &[ElementType::Float32, ElementType::BFloat16, ElementType::Float16];
 
 /// Causal attention with rotary embedding and cache.
 pub static FLASH_ATTENTION: Operator = Operator {
@@ -41,11 +46,16 @@ pub static FLASH_ATTENTION: Operator = Operator {
         InputSpec::new("q", FLOAT),
         InputSpec::optional("k", FLOAT),
         InputSpec::optional("v", FLOAT),
-        InputSpec::new("past_key", FLOAT),
-        InputSpec::new("past_value", FLOAT),
+        InputSpec::new("past_key", CACHE),
+        InputSpec::new("past_value", CACHE),
         InputSpec::new("attention_mask", &[ElementType::Int64]),
     ],
     outputs: &["y", "present_key", "present_value"],
+    shared_type: Some(SharedType {
+        types: CACHE,
+        inputs: &["past_key", "past_value"],
+        outputs: &["present_key", "present_value"],
+    }),
     attributes: &[
         AttributeSpec::new("num_heads", AttributeDefault::RequiredInt),
         AttributeSpec::new("kv_num_heads", AttributeDefault::RequiredInt),
@@ -209,8 +219,10 @@ fn infer(node: &Node<'_>) -> Result<Vec<Argument>, SchemaError> {
         // Of a preallocated cache whose size is not known before it is bound, this is what is filled.
         _ => mask[1].clone(),
     };
-    let float = |shape| Argument { element_type: ElementType::Float32, shape: Some(shape) };
-    let present = float(vec![batch.clone(), Dimension::Fixed(kv_heads), rows, head_dim.clone()]);
+    let present = Argument {
+        element_type: node.element_type("past_key"),
+        shape: Some(vec![batch.clone(), Dimension::Fixed(kv_heads), rows, head_dim.clone()]),
+    };
     let y_width = if k_heads == 0 { width(heads) } else { q[2].clone() };
     let y = node.input("q").and_then(|q| q.shape.as_ref()).map(|_| vec![q[0].clone(), q[1].clone(), y_width]);
     Ok(vec![Argument { element_type: ElementType::Float32, shape: y }, present.clone(), present])

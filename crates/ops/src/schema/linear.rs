@@ -27,6 +27,7 @@ pub static LINEAR: Operator = Operator {
         InputSpec::optional_weight("scale", FLOAT),
     ],
     outputs: &["y"],
+    shared_type: None,
     attributes: &[],
     rule: infer,
 };

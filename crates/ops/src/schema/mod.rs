@@ -50,11 +50,24 @@ pub struct Operator {
     pub name: &'static str,
     /// Inputs in their order.
     pub inputs: &'static [InputSpec],
-    /// Names of the outputs in their order; all are float32.
+    /// Names of the outputs in their order; all are float32, but for those of [`shared_type`](Self::shared_type).
     pub outputs: &'static [&'static str],
+    /// Inputs and outputs that have one type together, if there are any.
+    pub shared_type: Option<SharedType>,
     /// Attributes in any order.
     pub attributes: &'static [AttributeSpec],
     rule: fn(&check::Node<'_>) -> Result<Vec<Argument>, SchemaError>,
+}
+
+/// What some inputs and outputs of a node have in common: one of several types.
+#[derive(Debug)]
+pub struct SharedType {
+    /// The types.
+    pub types: &'static [ElementType],
+    /// Names of the inputs.
+    pub inputs: &'static [&'static str],
+    /// Names of the outputs.
+    pub outputs: &'static [&'static str],
 }
 
 /// An input of an operator.

@@ -42,6 +42,7 @@ pub static SPARSE_MOE: Operator = Operator {
         InputSpec::optional("addend", FLOAT),
     ],
     outputs: &["y"],
+    shared_type: None,
     attributes: &[
         AttributeSpec::new("top_k", AttributeDefault::RequiredInt),
         AttributeSpec::new("activation", AttributeDefault::Text("silu")),

@@ -8,6 +8,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use half::{bf16, f16};
 use ndarray::{ArrayD, IxDyn};
 use tmoe_driver::{CallError, Device, DeviceMemory, PinnedMemory};
 
@@ -63,7 +64,7 @@ impl StepLayout {
             let Some(port) = signature.output(name) else { continue };
             let shape: Option<Vec<usize>> = port.shape.iter().map(|dim| dim.eval(&sizes)).collect();
             let shape = match (shape, &port.element_type) {
-                (Some(shape), ElementType::F32 | ElementType::I64) => shape,
+                (Some(shape), element_type) if !matches!(element_type, ElementType::Other(_)) => shape,
                 _ => return Err(LayoutError::of(port)),
             };
             let part = layout.part(name, port.element_type.clone(), shape);
@@ -73,7 +74,11 @@ impl StepLayout {
     }
 
     fn part(&mut self, name: &str, element_type: ElementType, shape: Vec<usize>) -> Part {
-        let size = if element_type == ElementType::I64 { size_of::<i64>() } else { size_of::<f32>() };
+        let size = match element_type {
+            ElementType::I64 => size_of::<i64>(),
+            ElementType::F16 | ElementType::BF16 => size_of::<u16>(),
+            _ => size_of::<f32>(),
+        };
         let bytes = shape.iter().product::<usize>() * size;
         let begin = self.bytes;
         self.bytes = (begin + bytes).next_multiple_of(ALIGNMENT);
@@ -126,6 +131,10 @@ impl StepMemory {
         for part in &layout.inputs {
             match inputs.get(&part.name) {
                 Some(Tensor::F32(values)) => write(&mut host[part.bytes.clone()], values, f32::to_ne_bytes),
+                Some(Tensor::F16(values)) => write(&mut host[part.bytes.clone()], values, f16::to_ne_bytes),
+                Some(Tensor::BF16(values)) => {
+                    write(&mut host[part.bytes.clone()], values, bf16::to_ne_bytes);
+                }
                 Some(Tensor::I64(values)) => write(&mut host[part.bytes.clone()], values, i64::to_ne_bytes),
                 None => {}
             }
@@ -139,6 +148,8 @@ impl StepMemory {
             let (bytes, shape) = (&host[part.bytes.clone()], IxDyn(&part.shape));
             let tensor = match part.element_type {
                 ElementType::I64 => Tensor::I64(read(bytes, shape, i64::from_ne_bytes)),
+                ElementType::F16 => Tensor::F16(read(bytes, shape, f16::from_ne_bytes)),
+                ElementType::BF16 => Tensor::BF16(read(bytes, shape, bf16::from_ne_bytes)),
                 _ => Tensor::F32(read(bytes, shape, f32::from_ne_bytes)),
             };
             (part.name.clone(), tensor)
@@ -215,6 +226,7 @@ mod tests {
             }],
             kv_heads: 1,
             head_dim: 4,
+            element_type: ElementType::F32,
             in_place: true,
         };
         let inputs = NamedTensors::from([

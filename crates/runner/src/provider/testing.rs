@@ -5,10 +5,15 @@ use std::sync::atomic::AtomicBool;
 
 use tmoe_export::{ExportOptions, Silent, export};
 use tmoe_model::{Checkpoint, Config, HfConfig, random};
-use tmoe_package::Package;
+use tmoe_package::{Package, Precision};
 
 /// A package of a tiny model with random weights: 128 bytes of cache for each series and point.
 pub(crate) fn package(folder: &Path) -> Package {
+    package_of(folder, Precision::Fp32)
+}
+
+/// The same with weights of another precision, and with that, half as much of cache.
+pub(crate) fn package_of(folder: &Path, precision: Precision) -> Package {
     let config = HfConfig {
         hidden_size: 16,
         intermediate_size: 16,
@@ -26,6 +31,7 @@ pub(crate) fn package(folder: &Path) -> Package {
     let options = random::Options { seed: 5, ..random::Options::default() };
     random::write(&config, &options, &checkpoint, &mut |_| std::ops::ControlFlow::Continue(())).unwrap();
     let (checkpoint, output) = (Checkpoint::open(checkpoint).unwrap(), folder.join("package"));
-    export(&checkpoint, &output, &ExportOptions::default(), &Silent, &AtomicBool::new(false)).unwrap();
+    let options = ExportOptions { precision, ..ExportOptions::default() };
+    export(&checkpoint, &output, &options, &Silent, &AtomicBool::new(false)).unwrap();
     Package::open(output).unwrap()
 }

@@ -5,7 +5,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use ndarray::{ArrayD, IxDyn};
 use tract_onnx::prelude::multithread::Executor;
 use tract_onnx::prelude::{
     DatumType, InferenceModel, InferenceModelExt, IntoTValue, OutletId, RunOptions, TValue, TVec,
@@ -104,7 +103,7 @@ impl Backend for TractBackend {
         batch: usize,
         _capacity: usize,
     ) -> Result<Box<dyn Generation + 'a>, Error> {
-        let empty = || from_host(Tensor::F32(ArrayD::zeros(IxDyn(&cache.shape(batch, 0)))));
+        let empty = || from_host(cache.empty(batch));
         let values = cache.entries.iter().map(|_| empty()).collect();
         Ok(Box::new(TractGeneration { backend: self, cache, values }))
     }
@@ -202,6 +201,7 @@ fn ports<'a>(
 fn element_type(datum_type: DatumType) -> ElementType {
     match datum_type {
         DatumType::F32 => ElementType::F32,
+        DatumType::F16 => ElementType::F16,
         // tract keeps the sizes of axes, int64 in ONNX, in a type of its own.
         DatumType::I64 | DatumType::TDim => ElementType::I64,
         other => ElementType::Other(format!("{other:?}")),
@@ -211,6 +211,9 @@ fn element_type(datum_type: DatumType) -> ElementType {
 fn from_host(tensor: Tensor) -> TValue {
     match tensor {
         Tensor::F32(array) => array.into_tvalue(),
+        Tensor::F16(array) => array.into_tvalue(),
+        // No graph that tract has loaded has such inputs: it knows no bfloat16.
+        Tensor::BF16(array) => array.mapv(half::bf16::to_f32).into_tvalue(),
         Tensor::I64(array) => array.into_tvalue(),
     }
 }
@@ -218,6 +221,7 @@ fn from_host(tensor: Tensor) -> TValue {
 fn to_host(value: &TractTensor) -> TractResult<Tensor> {
     Ok(match value.datum_type() {
         DatumType::F32 => Tensor::F32(value.to_plain_array_view::<f32>()?.to_owned()),
+        DatumType::F16 => Tensor::F16(value.to_plain_array_view::<half::f16>()?.to_owned()),
         _ => Tensor::I64(value.cast_to::<i64>()?.to_plain_array_view::<i64>()?.to_owned()),
     })
 }

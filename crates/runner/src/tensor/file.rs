@@ -56,7 +56,7 @@ pub enum TensorFileError {
 }
 
 impl Tensor {
-    /// Reads all tensors of a safetensors file. F16 and BF16 become float32, I32 becomes int64.
+    /// Reads all tensors of a safetensors file. I32 becomes int64.
     ///
     /// # Errors
     ///
@@ -79,7 +79,7 @@ impl Tensor {
             .collect()
     }
 
-    /// Writes tensors as a safetensors file (F32 and I64), replacing what is there.
+    /// Writes tensors as a safetensors file (F32, F16, BF16 and I64), replacing what is there.
     ///
     /// The file is written beside its place and then renamed: it appears complete or not at all.
     ///
@@ -111,14 +111,18 @@ fn from_view(view: &TensorView<'_>) -> Option<Tensor> {
     }
     let shape = IxDyn(view.shape());
     let bytes = view.data();
-    let float = |values| ArrayD::from_shape_vec(shape.clone(), values).ok().map(Tensor::F32);
-    let int = |values| ArrayD::from_shape_vec(shape.clone(), values).ok().map(Tensor::I64);
+    fn tensor<T>(shape: IxDyn, values: Vec<T>) -> Option<Tensor>
+    where
+        Tensor: From<ArrayD<T>>,
+    {
+        ArrayD::from_shape_vec(shape, values).ok().map(Tensor::from)
+    }
     match view.dtype() {
-        Dtype::F32 => float(elements(bytes, f32::from_le_bytes)),
-        Dtype::F16 => float(elements(bytes, |b| f16::from_le_bytes(b).to_f32())),
-        Dtype::BF16 => float(elements(bytes, |b| bf16::from_le_bytes(b).to_f32())),
-        Dtype::I64 => int(elements(bytes, i64::from_le_bytes)),
-        Dtype::I32 => int(elements(bytes, |b| i64::from(i32::from_le_bytes(b)))),
+        Dtype::F32 => tensor(shape, elements(bytes, f32::from_le_bytes)),
+        Dtype::F16 => tensor(shape, elements(bytes, f16::from_le_bytes)),
+        Dtype::BF16 => tensor(shape, elements(bytes, bf16::from_le_bytes)),
+        Dtype::I64 => tensor(shape, elements(bytes, i64::from_le_bytes)),
+        Dtype::I32 => tensor(shape, elements(bytes, |b| i64::from(i32::from_le_bytes(b)))),
         _ => None,
     }
 }
@@ -127,6 +131,8 @@ impl View for &Tensor {
     fn dtype(&self) -> Dtype {
         match self {
             Tensor::F32(_) => Dtype::F32,
+            Tensor::F16(_) => Dtype::F16,
+            Tensor::BF16(_) => Dtype::BF16,
             Tensor::I64(_) => Dtype::I64,
         }
     }
@@ -138,6 +144,8 @@ impl View for &Tensor {
     fn data(&self) -> Cow<'_, [u8]> {
         Cow::Owned(match self {
             Tensor::F32(array) => array.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Tensor::F16(array) => array.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Tensor::BF16(array) => array.iter().flat_map(|value| value.to_le_bytes()).collect(),
             Tensor::I64(array) => array.iter().flat_map(|value| value.to_le_bytes()).collect(),
         })
     }
@@ -145,6 +153,8 @@ impl View for &Tensor {
     fn data_len(&self) -> usize {
         match self {
             Tensor::F32(array) => array.len() * size_of::<f32>(),
+            Tensor::F16(array) => array.len() * size_of::<f16>(),
+            Tensor::BF16(array) => array.len() * size_of::<bf16>(),
             Tensor::I64(array) => array.len() * size_of::<i64>(),
         }
     }
@@ -180,11 +190,11 @@ mod tests {
     }
 
     #[test]
-    fn narrow_types_are_widened_without_loss() {
+    fn narrow_floats_keep_their_type_and_narrow_integers_are_widened() {
         // 1.5 is 0x3e00 in IEEE half precision and 0x3fc0 in bfloat16.
         let cases = [
-            (Dtype::F16, vec![0x00, 0x3e], Tensor::from(arr1(&[1.5_f32]))),
-            (Dtype::BF16, vec![0xc0, 0x3f], Tensor::from(arr1(&[1.5_f32]))),
+            (Dtype::F16, vec![0x00, 0x3e], Tensor::from(arr1(&[f16::from_f32(1.5)]))),
+            (Dtype::BF16, vec![0xc0, 0x3f], Tensor::from(arr1(&[bf16::from_f32(1.5)]))),
             (Dtype::I32, vec![0xfe, 0xff, 0xff, 0xff], Tensor::from(arr1(&[-2_i64]))),
         ];
         for (dtype, bytes, expected) in cases {

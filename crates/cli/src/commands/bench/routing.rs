@@ -87,7 +87,7 @@ fn zeros(port: &Port, sizes: &Sizes) -> Tensor {
     let shape: Vec<usize> = port.shape.iter().map(|dim| dim.eval(sizes).unwrap_or(0)).collect();
     match port.element_type {
         tmoe_runner::ElementType::I64 => ArrayD::<i64>::zeros(IxDyn(&shape)).into(),
-        _ => ArrayD::<f32>::zeros(IxDyn(&shape)).into(),
+        _ => Tensor::from(ArrayD::<f32>::zeros(IxDyn(&shape))).into_float(&port.element_type),
     }
 }
 

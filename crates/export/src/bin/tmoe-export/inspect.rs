@@ -107,7 +107,8 @@ fn for_people(
                 domain => format!("{domain} {version}"),
             })
             .collect();
-        writeln!(text, "  graph {:<10} {} nodes, {}", graph.op_set, graph.nodes, imports.join(", "))?;
+        let (op_set, nodes, imports) = (graph.op_set, graph.nodes, imports.join(", "));
+        writeln!(text, "  graph {op_set:<10} {nodes} nodes, {imports}, cache in {}", graph.cache)?;
         if let Some(counts) = operators.get(graph.op_set.name()) {
             let mut counts: Vec<_> = counts.iter().collect();
             counts.sort_by(|left, right| right.1.cmp(left.1).then(left.0.cmp(right.0)));

@@ -1,6 +1,7 @@
 //! The cache: rows of the past copied, keys of the present rotated and appended with their values.
 
 use super::disjoint::Disjoint;
+use super::element::CacheElement;
 use super::points::Points;
 use super::{AttentionInputs, FlashAttentionShape};
 use crate::cpu::Parallel;
@@ -14,12 +15,12 @@ const ROWS: usize = 256;
 const SMALL: usize = 1 << 14;
 
 /// Writes rows 0 to `past + sequence` of the present (from `past` on where the past lies there already).
-pub(super) fn append(
+pub(super) fn append<E: CacheElement>(
     level: Level,
     shape: &FlashAttentionShape,
-    inputs: &AttentionInputs<'_>,
+    inputs: &AttentionInputs<'_, E>,
     (points, tables): (Points<'_>, &RotaryTables),
-    present: (&mut [f32], &mut [f32]),
+    present: (&mut [E], &mut [E]),
     parallel: &dyn Parallel,
 ) {
     let sizes = inputs.sizes;
@@ -50,12 +51,12 @@ pub(super) fn append(
 }
 
 #[inline(always)]
-fn append_rows<S: Simd>(
+fn append_rows<S: Simd, E: CacheElement>(
     simd: S,
     shape: &FlashAttentionShape,
-    inputs: &AttentionInputs<'_>,
+    inputs: &AttentionInputs<'_, E>,
     (points, tables): (Points<'_>, &RotaryTables),
-    (present_key, present_value): (&Disjoint<'_>, &Disjoint<'_>),
+    (present_key, present_value): (&Disjoint<'_, E>, &Disjoint<'_, E>),
     head: usize,
     rows: std::ops::Range<usize>,
 ) {
@@ -79,7 +80,12 @@ fn append_rows<S: Simd>(
         let (from, column) = (batch * sizes.sequence + point, kv_head * head_dim);
         let to = row * head_dim..(row + 1) * head_dim;
         let position = points.position(batch, point);
-        tables.rotate(simd, position, 1.0, inputs.k.part(from, column, head_dim), &mut key[to.clone()]);
-        value[to].copy_from_slice(inputs.v.part(from, column, head_dim));
+        let k = inputs.k.part(from, column, head_dim);
+        E::write(
+            &mut key[to.clone()],
+            #[inline(always)]
+            |key| tables.rotate(simd, position, 1.0, k, key),
+        );
+        E::store(&mut value[to], inputs.v.part(from, column, head_dim));
     }
 }

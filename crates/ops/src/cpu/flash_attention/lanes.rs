@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Keys and values are read where they lie, row by row, one element at a time, so neither has to be rearranged, and a
-//! masked key is one that is not visited. Two vectors of queries times six keys (or six elements of a value) are twelve
+//! masked key is one that is not visited; a block of rows narrower than float32 is widened first. Two vectors of queries times six keys (or six elements of a value) are twelve
 //! accumulators, which with two vectors and a broadcast fit the sixteen registers of AVX2; three times four would take
 //! all sixteen, and the compiler then keeps an accumulator in memory, at half the speed. NEON has 32 registers, of four
 //! elements: four times six make it load and broadcast half as much for each product.
@@ -19,6 +19,7 @@
 use std::mem::MaybeUninit;
 
 use super::MAX_HEAD_DIM;
+use super::element::{CacheElement, MAX_BLOCK};
 use super::points::assert_rows;
 use super::task::{Pass, Sink, Task};
 use super::transpose::{Transpose, transpose};
@@ -29,7 +30,7 @@ const MAX_WIDTH: usize = 2 * 16;
 
 /// Keys between two looks at the largest score: their weights stay in the nearest cache.
 /// A multiple of all steps.
-const KEY_BLOCK: usize = 96;
+const KEY_BLOCK: usize = MAX_BLOCK;
 
 /// Lanes that a task should have.
 #[inline(always)]
@@ -39,27 +40,33 @@ pub(super) fn width<S: Transpose>(_: S) -> usize {
 
 /// The working memory of a task. On the stack, so that it needs no owner; never cleared as a whole.
 #[repr(C, align(64))]
-struct Space {
+struct Space<Block> {
     q: [f32; MAX_HEAD_DIM * MAX_WIDTH],
     o: [f32; MAX_HEAD_DIM * MAX_WIDTH],
     p: [f32; KEY_BLOCK * MAX_WIDTH],
+    rows: Block,
 }
 
 /// Attends with the lanes of a task, at most [`width`].
 #[inline(always)]
-pub(super) fn attend<S: Transpose>(simd: S, pass: &Pass<'_>, task: &Task, sink: &Sink<'_>) {
+pub(super) fn attend<S: Transpose, E: CacheElement>(
+    simd: S,
+    pass: &Pass<'_, E>,
+    task: &Task,
+    sink: &Sink<'_>,
+) {
     match task.lanes.len().div_ceil(S::LANES) {
-        1 => attend_vectors::<S, 8, 1>(simd, pass, task, sink),
-        3.. if S::VECTORS == 4 => attend_vectors::<S, 6, 4>(simd, pass, task, sink),
-        _ => attend_vectors::<S, 6, 2>(simd, pass, task, sink),
+        1 => attend_vectors::<S, E, 8, 1>(simd, pass, task, sink),
+        3.. if S::VECTORS == 4 => attend_vectors::<S, E, 6, 4>(simd, pass, task, sink),
+        _ => attend_vectors::<S, E, 6, 2>(simd, pass, task, sink),
     }
 }
 
 /// With `VECTORS` vectors of queries, `STEP` keys (or elements of a value) at a time.
 #[inline(always)]
-fn attend_vectors<S: Transpose, const STEP: usize, const VECTORS: usize>(
+fn attend_vectors<S: Transpose, E: CacheElement, const STEP: usize, const VECTORS: usize>(
     simd: S,
-    pass: &Pass<'_>,
+    pass: &Pass<'_, E>,
     task: &Task,
     sink: &Sink<'_>,
 ) {
@@ -67,14 +74,15 @@ fn attend_vectors<S: Transpose, const STEP: usize, const VECTORS: usize>(
     let width = VECTORS * S::LANES;
     assert!(!task.lanes.is_empty() && task.lanes.len() <= width);
     assert!(width <= MAX_WIDTH && head_dim <= MAX_HEAD_DIM);
-    let mut space = MaybeUninit::<Space>::uninit();
+    let mut space = MaybeUninit::<Space<E::Block>>::uninit();
     // SAFETY: addresses only; nothing is read before it is written.
-    let (q, o, p) = unsafe {
+    let (q, o, p, block) = unsafe {
         let space = space.as_mut_ptr();
         (
             (&raw mut (*space).q).cast::<f32>(),
             (&raw mut (*space).o).cast::<f32>(),
             (&raw mut (*space).p).cast::<f32>(),
+            &raw mut (*space).rows,
         )
     };
 
@@ -100,19 +108,20 @@ fn attend_vectors<S: Transpose, const STEP: usize, const VECTORS: usize>(
         o.write_bytes(0, width * head_dim);
     }
 
-    let (keys, values, index) = pass.keys(task);
+    let (all_keys, all_values, ranks) = pass.keys(task);
     let end = task.ranks.end.min(limits[width - 1]);
     // Finite, so that a lane that attends to none of the keys so far subtracts it from minus infinity without a NaN.
     let mut top = [simd.splat(f32::MIN); VECTORS];
     let mut sum = [simd.splat(0.0); VECTORS];
     for start in (task.ranks.start..end).step_by(KEY_BLOCK) {
-        let index = &index[start..end.min(start + KEY_BLOCK)];
-        assert_rows(index, head_dim, keys, values);
+        let named = &ranks[start..end.min(start + KEY_BLOCK)];
+        assert_rows(named, head_dim, all_keys, all_values);
         // Keys from here on are not attended by all lanes.
         let clear = limits[0].saturating_sub(start);
         // SAFETY: `q` and `o` are written as above; `p` has room for `KEY_BLOCK` keys; rows lie within keys and values
-        // by the assertion.
+        // by the assertion. The block belongs to the keys until all scores are made, then to the values.
         unsafe {
+            let (keys, index) = E::widened(simd, all_keys, named, head_dim, block);
             let mut new_top = top;
             for key in (0..index.len()).step_by(STEP) {
                 let mut rows = [keys.as_ptr(); STEP];
@@ -146,6 +155,7 @@ fn attend_vectors<S: Transpose, const STEP: usize, const VECTORS: usize>(
                     sum[v] = simd.add(sum[v], weight);
                 }
             }
+            let (values, index) = E::widened(simd, all_values, named, head_dim, block);
             if !all_finite(values, &index[clear.min(index.len())..], head_dim) {
                 let mut seen = limits;
                 for limit in &mut seen {

@@ -6,6 +6,7 @@
 //! task        the work divided over (series, key head, queries, keys); results of divided keys put together
 //! ├─ lanes    many queries: one per vector lane
 //! └─ rows     few queries: one at a time
+//! element     the types that a cache may have
 //! ```
 //!
 //! Scores of a block of keys are made, turned into weights relative to the largest score so far, and added to the
@@ -15,6 +16,7 @@
 
 mod append;
 mod disjoint;
+mod element;
 mod lanes;
 mod points;
 mod rows;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 
 use self::append::append;
 use self::disjoint::Disjoint;
+pub use self::element::CacheElement;
 use self::points::Points;
 pub use self::strided::Strided;
 use self::task::{Pass, Sink, Task, combine};
@@ -84,7 +87,7 @@ pub struct AttentionSizes {
 
 /// What a run reads. Lengths are exact; `q`, `k` and `v` may be parts of one tensor.
 #[derive(Clone, Copy)]
-pub struct AttentionInputs<'a> {
+pub struct AttentionInputs<'a, E> {
     /// The sizes of what follows.
     pub sizes: AttentionSizes,
     /// `[batch, queries, heads x head_dim]`, of the last `queries` points of the sequence; not rotated.
@@ -95,23 +98,23 @@ pub struct AttentionInputs<'a> {
     pub v: Strided<'a>,
     /// Key and value `[batch, kv_heads, past_capacity, head_dim]`, keys rotated; `None`: the past already lies in the
     /// present's buffers, and the new points are appended in place.
-    pub past: Option<(&'a [f32], &'a [f32])>,
+    pub past: Option<(&'a [E], &'a [E])>,
     /// `[batch, past + sequence]`, positive at real points.
     pub mask: &'a [i64],
 }
 
 /// What a run writes. All lengths are exact.
-pub struct AttentionOutputs<'a> {
+pub struct AttentionOutputs<'a, E> {
     /// `[batch, queries, heads x head_dim]`; zeros for a query that attends to nothing.
     pub y: &'a mut [f32],
     /// `[batch, kv_heads, present_capacity, head_dim]`: `past + sequence` rows are valid after, keys rotated, masked
     /// points included; rows beyond stay as they are.
-    pub present_key: &'a mut [f32],
+    pub present_key: &'a mut [E],
     /// As `present_key`.
-    pub present_value: &'a mut [f32],
+    pub present_value: &'a mut [E],
 }
 
-/// Causal attention over a cache, in float32.
+/// Causal attention in float32 over a cache of any type.
 pub struct FlashAttention {
     shape: FlashAttentionShape,
     rotary: Arc<Rotary>,
@@ -154,10 +157,10 @@ impl FlashAttention {
     ///
     /// If a slice has not the length that the sizes say, or `scratch` has less than
     /// [`scratch_len`](Self::scratch_len) elements.
-    pub fn run(
+    pub fn run<E: CacheElement>(
         &self,
-        inputs: AttentionInputs<'_>,
-        outputs: AttentionOutputs<'_>,
+        inputs: AttentionInputs<'_, E>,
+        outputs: AttentionOutputs<'_, E>,
         scratch: &mut [f32],
         parallel: &dyn Parallel,
     ) {
@@ -165,11 +168,11 @@ impl FlashAttention {
     }
 
     /// As [`run`](Self::run), with a given instruction set.
-    fn run_at(
+    fn run_at<E: CacheElement>(
         &self,
         level: Level,
-        inputs: AttentionInputs<'_>,
-        outputs: AttentionOutputs<'_>,
+        inputs: AttentionInputs<'_, E>,
+        outputs: AttentionOutputs<'_, E>,
         scratch: &mut [f32],
         parallel: &dyn Parallel,
     ) {
@@ -210,10 +213,10 @@ impl FlashAttention {
         if tasks >= ENOUGH_TASKS { 1 } else { (sizes.past + sizes.sequence).div_ceil(KEYS_PER_PART).max(1) }
     }
 
-    fn attend(
+    fn attend<E: CacheElement>(
         &self,
         level: Level,
-        pass: &Pass<'_>,
+        pass: &Pass<'_, E>,
         y: &mut [f32],
         partial: &mut [f32],
         parallel: &dyn Parallel,
@@ -255,7 +258,7 @@ impl FlashAttention {
         }
     }
 
-    fn check(&self, inputs: &AttentionInputs<'_>, outputs: &AttentionOutputs<'_>) {
+    fn check<E>(&self, inputs: &AttentionInputs<'_, E>, outputs: &AttentionOutputs<'_, E>) {
         let FlashAttentionShape { heads, kv_heads, head_dim, .. } = self.shape;
         let AttentionSizes { batch, queries, sequence, past, past_capacity, present_capacity } = inputs.sizes;
         assert!(queries <= sequence, "{queries} queries of {sequence} points");
@@ -280,7 +283,7 @@ impl FlashAttention {
 }
 
 #[inline(always)]
-fn attend_task<S: Transpose>(simd: S, pass: &Pass<'_>, task: &Task, sink: &Sink<'_>) {
+fn attend_task<S: Transpose, E: CacheElement>(simd: S, pass: &Pass<'_, E>, task: &Task, sink: &Sink<'_>) {
     if rows::takes(simd, task.lanes.len(), pass.shape.head_dim) {
         rows::attend(simd, pass, task, sink);
     } else {

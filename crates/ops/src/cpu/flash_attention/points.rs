@@ -68,7 +68,7 @@ impl<'a> Points<'a> {
 
 /// Panics unless a part of [`Points::index`] names rows of `keys` and `values`.
 #[inline(always)]
-pub(super) fn assert_rows(index: &[u32], head_dim: usize, keys: &[f32], values: &[f32]) {
+pub(super) fn assert_rows<T>(index: &[u32], head_dim: usize, keys: &[T], values: &[T]) {
     // Indices ascend, so the last is the largest.
     let rows = index.last().map_or(0, |&last| last as usize + 1);
     assert!(rows * head_dim <= keys.len().min(values.len()));

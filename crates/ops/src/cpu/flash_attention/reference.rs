@@ -12,6 +12,8 @@ pub struct Case {
     pub theta: f64,
     /// Bits that cos and sin lose: 0, 16 (bfloat16), 13 (half).
     pub dropped_bits: u32,
+    /// The same of what lies in the cache.
+    pub cache_dropped_bits: u32,
     pub batch: usize,
     pub queries: usize,
     pub sequence: usize,
@@ -41,6 +43,9 @@ pub struct Expected {
     pub tolerance: Vec<f64>,
     /// `[batch, kv_heads, past + sequence, head_dim]`.
     pub present_key: Vec<f64>,
+    /// How far each of `present_key` may be besides the error of float32: a narrow cache may hold the number next to it, where
+    /// that error decides which one is nearest.
+    pub key_doubt: Vec<f64>,
     pub present_value: Vec<f32>,
 }
 
@@ -101,29 +106,14 @@ impl Case {
                 }
             }
         }
+        for value in self.past_key.iter_mut().chain(&mut self.past_value) {
+            *value = rounded(self.cache_dropped_bits, *value) as f32;
+        }
         self
     }
 
     pub fn scale(&self) -> f32 {
         (self.head_dim as f32).powf(-0.5)
-    }
-
-    fn round(&self, x: f32) -> f64 {
-        match self.dropped_bits {
-            0 => f64::from(x),
-            16 => {
-                let bits = x.to_bits();
-                f64::from(f32::from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff_0000))
-            }
-            13 => {
-                // Below 2^-14 half precision has steps of 2^-24.
-                let x = f64::from(x);
-                let exponent = if x == 0.0 { -14 } else { (x.abs().log2().floor() as i32).max(-14) };
-                let step = f64::from(exponent - 10).exp2();
-                (x / step).round_ties_even() * step
-            }
-            _ => unreachable!("no such type"),
-        }
     }
 
     fn rotated(&self, x: &[f32], position: usize) -> Vec<f64> {
@@ -133,7 +123,10 @@ impl Case {
             let exponent = (2 * j) as f32 / self.head_dim as f32;
             let frequency = 1.0 / (self.theta.powf(f64::from(exponent)) as f32);
             let angle = f64::from(position as f32 * frequency);
-            let (cos, sin) = (self.round(angle.cos() as f32), self.round(angle.sin() as f32));
+            let (cos, sin) = {
+                let round = |x: f64| rounded(self.dropped_bits, x as f32);
+                (round(angle.cos()), round(angle.sin()))
+            };
             let (a, b) = (f64::from(x[j]), f64::from(x[j + half]));
             rotated[j] = a * cos - b * sin;
             rotated[j + half] = b * cos + a * sin;
@@ -147,17 +140,26 @@ impl Case {
             let real = self.mask[series * total..][..=point].iter().filter(|&&m| m > 0).count();
             real.saturating_sub(1)
         };
-        let mut present_key = Vec::new();
+        let (mut present_key, mut key_doubt) = (Vec::new(), Vec::new());
         let mut present_value = Vec::new();
         for series in 0..self.batch {
             for head in 0..self.kv_heads {
                 let at = (series * self.kv_heads + head) * self.past * d;
                 present_key.extend(self.past_key[at..][..self.past * d].iter().map(|&k| f64::from(k)));
+                key_doubt.extend(vec![0.0; self.past * d]);
                 present_value.extend_from_slice(&self.past_value[at..][..self.past * d]);
                 for point in 0..self.sequence {
                     let at = ((series * self.sequence + point) * self.kv_heads + head) * d;
-                    present_key.extend(self.rotated(&self.k[at..][..d], position(series, self.past + point)));
-                    present_value.extend_from_slice(&self.v[at..][..d]);
+                    let k = &self.k[at..][..d];
+                    // Of a rotation in float32.
+                    let error = 4e-7 * k.iter().fold(0.0, |largest, k| f64::from(k.abs()).max(largest));
+                    for key in self.rotated(k, position(series, self.past + point)) {
+                        let [low, cached, high] = [key - error, key, key + error].map(|key| self.cached(key));
+                        present_key.push(cached);
+                        key_doubt.push(if self.cache_dropped_bits == 0 { 0.0 } else { high - low });
+                    }
+                    let value = |&v: &f32| rounded(self.cache_dropped_bits, v) as f32;
+                    present_value.extend(self.v[at..][..d].iter().map(value));
                 }
             }
         }
@@ -181,8 +183,10 @@ impl Case {
                     let weights: Vec<f64> = scores.iter().map(|score| (score - top).exp()).collect();
                     let sum: f64 = weights.iter().sum();
                     let mut out = vec![0.0; d];
-                    let (mut largest_value, mut largest_score) = (0.0_f64, 0.0_f64);
+                    let (mut largest_value, mut largest_score, mut doubt) = (0.0_f64, 0.0_f64, 0.0_f64);
                     for (&key, weight) in keys.iter().zip(&weights) {
+                        let doubts = q.iter().zip(&key_doubt[row(key)]).map(|(q, doubt)| q.abs() * doubt);
+                        doubt = doubt.max(doubts.sum::<f64>() * f64::from(self.scale()));
                         largest_score = largest_score.max(product(key, |q, k| (q * k).abs()));
                         for (out, &value) in out.iter_mut().zip(&present_value[row(key)]) {
                             *out += weight / sum * f64::from(value);
@@ -191,12 +195,39 @@ impl Case {
                     }
                     y.extend(out);
                     // Roundings of the scores become relative errors of the weights.
-                    let relative = 4e-7 * (4.0 + largest_score);
+                    let relative = 4e-7 * (4.0 + largest_score) + 4.0 * doubt;
                     tolerance.extend(vec![relative * largest_value; d]);
                 }
             }
         }
-        Expected { y, tolerance, present_key, present_value }
+        Expected { y, tolerance, present_key, key_doubt, present_value }
+    }
+
+    /// A key as the cache holds it.
+    fn cached(&self, key: f64) -> f64 {
+        if self.cache_dropped_bits == 0 { key } else { rounded(self.cache_dropped_bits, key as f32) }
+    }
+}
+
+/// To the nearest number of a type with so many bits less than float32, ties to even.
+pub fn rounded(dropped_bits: u32, x: f32) -> f64 {
+    match dropped_bits {
+        _ if !x.is_finite() => f64::from(x),
+        0 => f64::from(x),
+        16 => {
+            let bits = x.to_bits();
+            f64::from(f32::from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff_0000))
+        }
+        13 => {
+            // Below 2^-14 half precision has steps of 2^-24.
+            let x = f64::from(x);
+            let exponent = if x == 0.0 { -14 } else { (x.abs().log2().floor() as i32).max(-14) };
+            let step = f64::from(exponent - 10).exp2();
+            let rounded = (x / step).round_ties_even() * step;
+            // Above 65504 there is only infinity.
+            if rounded.abs() < 65536.0 { rounded } else { rounded * f64::INFINITY }
+        }
+        _ => unreachable!("no such type"),
     }
 }
 

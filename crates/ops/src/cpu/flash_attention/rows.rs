@@ -1,7 +1,7 @@
 //! Few queries: each one by itself, vectors along the keys' elements.
 //!
 //! A step of generation has one query. A vector lane for each would leave the others empty, so here keys and values are
-//! read as vectors; the sum across lanes that a score needs is made for `LANES` keys at once by a transposed square.
+//! read as vectors, widened where they are narrower than float32; the sum across lanes that a score needs is made for `LANES` keys at once by a transposed square.
 
 // Loops over indices: see `lanes`.
 #![allow(clippy::needless_range_loop)]
@@ -9,6 +9,7 @@
 use std::mem::MaybeUninit;
 
 use super::MAX_HEAD_DIM;
+use super::element::CacheElement;
 use super::points::assert_rows;
 use super::task::{Pass, Sink, Task};
 use super::transpose::Transpose;
@@ -36,7 +37,12 @@ struct Space {
 
 /// Attends with the lanes of a task that [`takes`] accepts.
 #[inline(always)]
-pub(super) fn attend<S: Transpose>(simd: S, pass: &Pass<'_>, task: &Task, sink: &Sink<'_>) {
+pub(super) fn attend<S: Transpose, E: CacheElement>(
+    simd: S,
+    pass: &Pass<'_, E>,
+    task: &Task,
+    sink: &Sink<'_>,
+) {
     let head_dim = pass.shape.head_dim;
     let lanes = task.lanes.len();
     assert!(lanes <= MAX_ROWS && head_dim <= MAX_HEAD_DIM && head_dim.is_multiple_of(S::LANES));
@@ -92,7 +98,7 @@ pub(super) fn attend<S: Transpose>(simd: S, pass: &Pass<'_>, task: &Task, sink: 
                 sum[lane] = new_sum;
                 let mut element = 0;
                 while element + 4 * S::LANES <= head_dim {
-                    weigh::<S, 4>(
+                    weigh::<S, E, 4>(
                         simd,
                         p,
                         values.as_ptr().add(element),
@@ -104,7 +110,7 @@ pub(super) fn attend<S: Transpose>(simd: S, pass: &Pass<'_>, task: &Task, sink: 
                     element += 4 * S::LANES;
                 }
                 while element < head_dim {
-                    weigh::<S, 1>(
+                    weigh::<S, E, 1>(
                         simd,
                         p,
                         values.as_ptr().add(element),
@@ -134,10 +140,10 @@ pub(super) fn attend<S: Transpose>(simd: S, pass: &Pass<'_>, task: &Task, sink: 
 /// `q` has `head_dim` elements, a multiple of `LANES`; `index` is not empty and names rows of `keys`; `p` has room for
 /// as many, up to a whole vector.
 #[inline(always)]
-unsafe fn scores<S: Transpose>(
+unsafe fn scores<S: Transpose, E: CacheElement>(
     simd: S,
     q: *const f32,
-    keys: *const f32,
+    keys: *const E,
     index: &[u32],
     head_dim: usize,
     p: *mut f32,
@@ -150,9 +156,10 @@ unsafe fn scores<S: Transpose>(
         unsafe {
             for i in 0..S::LANES {
                 let row = keys.add(index[(first + i).min(index.len() - 1)] as usize * head_dim);
-                let mut products = simd.mul(simd.load(q), simd.load(row));
+                let mut products = simd.mul(simd.load(q), E::load(simd, row));
                 for element in (S::LANES..head_dim).step_by(S::LANES) {
-                    products = simd.mul_add(simd.load(q.add(element)), simd.load(row.add(element)), products);
+                    let key = E::load(simd, row.add(element));
+                    products = simd.mul_add(simd.load(q.add(element)), key, products);
                 }
                 simd.store(square.as_mut_ptr().add(i * S::LANES), products);
             }
@@ -178,10 +185,10 @@ unsafe fn scores<S: Transpose>(
 /// `p` has an element for each of `index`, which names rows of `head_dim` in `values`; `values` is at the first element
 /// of row 0, and `o` has `VECTORS x LANES` elements.
 #[inline(always)]
-unsafe fn weigh<S: Transpose, const VECTORS: usize>(
+unsafe fn weigh<S: Transpose, E: CacheElement, const VECTORS: usize>(
     simd: S,
     p: *const f32,
-    values: *const f32,
+    values: *const E,
     index: &[u32],
     head_dim: usize,
     o: *mut f32,
@@ -215,15 +222,15 @@ unsafe fn weigh<S: Transpose, const VECTORS: usize>(
 ///
 /// `row` has `VECTORS x LANES` elements.
 #[inline(always)]
-unsafe fn add<S: Simd, const VECTORS: usize>(
+unsafe fn add<S: Simd, E: CacheElement, const VECTORS: usize>(
     simd: S,
     sums: &mut [S::F32; VECTORS],
     weight: f32,
-    row: *const f32,
+    row: *const E,
 ) {
     let weight = simd.splat(weight);
     for v in 0..VECTORS {
         // SAFETY: the caller's promise.
-        sums[v] = simd.mul_add(weight, unsafe { simd.load(row.add(v * S::LANES)) }, sums[v]);
+        sums[v] = simd.mul_add(weight, unsafe { E::load(simd, row.add(v * S::LANES)) }, sums[v]);
     }
 }

@@ -10,13 +10,13 @@ use crate::cpu::rotary::RotaryTables;
 use crate::cpu::simd::{Simd, prefetch_near};
 
 /// What all tasks of one run read.
-pub(super) struct Pass<'a> {
+pub(super) struct Pass<'a, E> {
     pub(super) shape: &'a FlashAttentionShape,
     pub(super) sizes: AttentionSizes,
     pub(super) q: Strided<'a>,
     /// `[batch, kv_heads, present_capacity, head_dim]`, rotated.
-    pub(super) key: &'a [f32],
-    pub(super) value: &'a [f32],
+    pub(super) key: &'a [E],
+    pub(super) value: &'a [E],
     pub(super) points: Points<'a>,
     pub(super) tables: &'a RotaryTables,
 }
@@ -34,14 +34,14 @@ pub(super) struct Task {
     pub(super) ranks: Range<usize>,
 }
 
-impl<'a> Pass<'a> {
+impl<'a, E> Pass<'a, E> {
     /// Query heads that share a key head.
     pub(super) fn group(&self) -> usize {
         self.shape.heads / self.shape.kv_heads
     }
 
     /// Keys, values (each `[present_capacity, head_dim]`) and indices of the real points among them.
-    pub(super) fn keys(&self, task: &Task) -> (&'a [f32], &'a [f32], &'a [u32]) {
+    pub(super) fn keys(&self, task: &Task) -> (&'a [E], &'a [E], &'a [u32]) {
         let size = self.sizes.present_capacity * self.shape.head_dim;
         let start = (task.batch * self.shape.kv_heads + task.kv_head) * size;
         (&self.key[start..][..size], &self.value[start..][..size], self.points.index(task.batch))
@@ -118,9 +118,9 @@ impl Sink<'_> {
     ///
     /// No other thread delivers the same lane of the same task.
     #[inline(always)]
-    pub(super) unsafe fn deliver(
+    pub(super) unsafe fn deliver<E>(
         &self,
-        pass: &Pass<'_>,
+        pass: &Pass<'_, E>,
         task: &Task,
         lane: usize,
         weighted: &[f32],
@@ -165,8 +165,8 @@ fn divide(weighted: &[f32], sum: f32, y: &mut [f32]) {
 /// # Safety
 ///
 /// No other thread has the same lanes of `y`.
-pub(super) unsafe fn combine(
-    pass: &Pass<'_>,
+pub(super) unsafe fn combine<E>(
+    pass: &Pass<'_, E>,
     (batch, kv_head): (usize, usize),
     partial: &[f32],
     (parts, lanes): (usize, usize),

@@ -37,6 +37,8 @@ pub(crate) use self::prefetch::{prefetch_far, prefetch_near};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use self::{avx2::Avx2, avx512::Avx512};
 
+use half::{bf16, f16};
+
 /// An instruction set's vectors of float32.
 pub(crate) trait Simd: Copy {
     /// A vector.
@@ -81,6 +83,42 @@ pub(crate) trait Simd: Copy {
     ///
     /// `LANES` elements from `from` on are readable; `from` is aligned to a vector.
     unsafe fn load_bf16_odd(self, from: *const u32) -> Self::F32;
+    /// bfloat16 one behind the other, as float32.
+    ///
+    /// # Safety
+    ///
+    /// `LANES` elements from `from` on are readable.
+    #[inline(always)]
+    unsafe fn load_bf16(self, from: *const bf16) -> Self::F32 {
+        // SAFETY: the caller's.
+        unsafe { self.load_each(from, bf16::to_f32) }
+    }
+    /// Half precision as float32.
+    ///
+    /// # Safety
+    ///
+    /// `LANES` elements from `from` on are readable.
+    #[inline(always)]
+    unsafe fn load_f16(self, from: *const f16) -> Self::F32 {
+        // SAFETY: the caller's.
+        unsafe { self.load_each(from, f16::to_f32) }
+    }
+
+    /// `LANES` elements of another type, one by one.
+    ///
+    /// # Safety
+    ///
+    /// `LANES` elements from `from` on are readable.
+    #[inline(always)]
+    unsafe fn load_each<T: Copy>(self, from: *const T, widen: impl Fn(T) -> f32) -> Self::F32 {
+        let mut elements = [0.0; 16];
+        for (lane, element) in elements[..Self::LANES].iter_mut().enumerate() {
+            // SAFETY: the caller's.
+            *element = widen(unsafe { *from.add(lane) });
+        }
+        // SAFETY: no vector has more than 16 elements.
+        unsafe { self.load(elements.as_ptr()) }
+    }
 
     /// The elements, summed in one fixed order.
     #[inline(always)]

@@ -2,9 +2,12 @@
 
 use std::arch::aarch64::{
     float32x4_t, vaddq_f32, vaddq_s32, vandq_u32, vbslq_f32, vcgtq_f32, vcltq_f32, vcvtnq_s32_f32, vdivq_f32,
-    vdupq_n_f32, vdupq_n_s32, vdupq_n_u32, vfmaq_f32, vld1q_f32, vld1q_u32, vmulq_f32, vreinterpretq_f32_s32,
-    vreinterpretq_f32_u32, vrndnq_f32, vshlq_n_s32, vshlq_n_u32, vst1q_f32, vsubq_f32,
+    vdupq_n_f32, vdupq_n_s32, vdupq_n_u32, vfmaq_f32, vld1_u16, vld1q_f32, vld1q_u32, vmulq_f32,
+    vreinterpretq_f32_s32, vreinterpretq_f32_u32, vrndnq_f32, vshll_n_u16, vshlq_n_s32, vshlq_n_u32,
+    vst1q_f32, vsubq_f32,
 };
+
+use half::bf16;
 
 use super::Simd;
 
@@ -86,5 +89,10 @@ impl Simd for Neon {
     unsafe fn load_bf16_odd(self, from: *const u32) -> float32x4_t {
         // SAFETY: see above.
         unsafe { vreinterpretq_f32_u32(vandq_u32(vld1q_u32(from), vdupq_n_u32(0xffff_0000))) }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(self, from: *const bf16) -> float32x4_t {
+        // SAFETY: see above.
+        unsafe { vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(from.cast()))) }
     }
 }

@@ -24,7 +24,7 @@ impl Kernel for AddRmsNormKernel {
 
     fn compute(&self, context: &Context<'_>) -> Result<(), OperatorError> {
         let Inputs { x, residual, weight, .. } = Inputs::new(context)?;
-        let [(y, len), (sum, _)] = [context.output(0, x.shape())?, context.output(1, x.shape())?];
+        let [(y, len), (sum, _)] = [context.output::<f32>(0, x.shape())?, context.output(1, x.shape())?];
         if len == 0 {
             return Ok(());
         }

@@ -1,10 +1,12 @@
 //! One run of a `FlashAttention` node on any device: its inputs and outputs, once they are known to fit.
 
+use std::ffi::c_void;
+
 use super::super::context::{Context, Tensor};
 use super::super::error::OperatorError;
 use super::required;
 use crate::cpu::{AttentionSizes, FlashAttentionShape};
-use crate::schema::{Attributes, Dimension, FLASH_ATTENTION, FlashAttentionAttributes};
+use crate::schema::{Attributes, Dimension, ElementType, FLASH_ATTENTION, FlashAttentionAttributes};
 
 pub(super) const Q: usize = 0;
 pub(super) const K: usize = 1;
@@ -21,8 +23,12 @@ pub(super) struct AttentionRun<'a> {
     pub(super) mask: Tensor<'a>,
     pub(super) sizes: AttentionSizes,
     pub(super) head_dim: usize,
-    /// y, the present's keys, its values: where they are, and their elements.
-    pub(super) outputs: [(*mut f32, usize); 3],
+    /// Where y is, and its elements.
+    pub(super) y: (*mut f32, usize),
+    /// The present's keys, and its values: of [`Self::cache_type`].
+    pub(super) present: [(*mut c_void, usize); 2],
+    /// The type of past and present.
+    pub(super) cache_type: ElementType,
     /// The past lies in the present's memory already.
     pub(super) in_place: bool,
 }
@@ -85,7 +91,9 @@ impl<'a> AttentionRun<'a> {
             mask,
             sizes,
             head_dim: present_shape[3],
-            outputs: [y, key, value],
+            y,
+            present: [key, value],
+            cache_type: past_key.element_type(),
             in_place,
         })
     }
@@ -126,6 +134,6 @@ fn sizes<const N: usize>(shape: Option<&[Dimension]>) -> [usize; N] {
     sizes
 }
 
-fn is_at(tensor: &Tensor<'_>, address: *const f32) -> bool {
-    tensor.shape().iter().all(|&size| size > 0) && tensor.address() == address.cast()
+fn is_at(tensor: &Tensor<'_>, address: *const c_void) -> bool {
+    tensor.shape().iter().all(|&size| size > 0) && tensor.address() == address
 }

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
-use super::super::context::Context;
+use half::{bf16, f16};
+
+use super::super::context::{Context, Element};
 use super::super::error::OperatorError;
 use super::super::info::Info;
 use super::super::operator::Kernel;
 use super::attention_run::{AttentionRun, MASK, PAST_KEY, PAST_VALUE, Projected, attention_shape};
 use super::elements;
-use crate::cpu::{AttentionInputs, AttentionOutputs, FlashAttention, Strided};
-use crate::schema::{Attributes, FLASH_ATTENTION, FlashAttentionAttributes};
+use crate::cpu::{AttentionInputs, AttentionOutputs, CacheElement, FlashAttention, Strided};
+use crate::schema::{Attributes, ElementType, FLASH_ATTENTION, FlashAttentionAttributes};
 
 pub(in crate::onnxruntime) struct FlashAttentionKernel {
     attributes: Attributes,
@@ -28,6 +30,22 @@ impl Kernel for FlashAttentionKernel {
 
     fn compute(&self, context: &Context<'_>) -> Result<(), OperatorError> {
         let run = AttentionRun::new(context, &self.attributes)?;
+        match run.cache_type {
+            ElementType::Float16 => self.run::<f16>(context, &run),
+            ElementType::BFloat16 => self.run::<bf16>(context, &run),
+            // The schema lets no other type pass; reading the past would say so.
+            _ => self.run::<f32>(context, &run),
+        }
+    }
+}
+
+impl FlashAttentionKernel {
+    /// Runs with a cache of `E`, which is that of the run.
+    fn run<E: CacheElement + Element>(
+        &self,
+        context: &Context<'_>,
+        run: &AttentionRun<'_>,
+    ) -> Result<(), OperatorError> {
         let past = match run.in_place {
             true => None,
             false => Some((
@@ -44,14 +62,14 @@ impl Kernel for FlashAttentionKernel {
             past,
             mask: elements(run.mask, &FLASH_ATTENTION, MASK)?,
         };
-        let [(y, y_len), (key, key_len), (value, value_len)] = run.outputs;
-        // SAFETY: three outputs of their own, with as many elements. Where one is also the past, no slice of the past exists,
+        let ((y, y_len), [(key, key_len), (value, value_len)]) = (run.y, run.present);
+        // SAFETY: three outputs of their own, with as many elements of these types. Where one is also the past, no slice of the past exists,
         // and its elements were written by whoever bound it.
         let outputs = unsafe {
             AttentionOutputs {
                 y: slice(y, y_len),
-                present_key: slice(key, key_len),
-                present_value: slice(value, value_len),
+                present_key: slice::<E>(key.cast(), key_len),
+                present_value: slice::<E>(value.cast(), value_len),
             }
         };
         let attention = self.attention(run.head_dim);
@@ -60,9 +78,7 @@ impl Kernel for FlashAttentionKernel {
         attention.run(inputs, outputs, scratch.elements(), &threads);
         Ok(())
     }
-}
 
-impl FlashAttentionKernel {
     fn attention(&self, head_dim: usize) -> Arc<FlashAttention> {
         let known = self.attentions.read().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(attention) = known.get(&head_dim) {
@@ -86,7 +102,7 @@ fn rows(projected: Projected<'_>) -> Result<Strided<'_>, OperatorError> {
 /// # Safety
 ///
 /// As many elements from the address on are writable, and nobody else's during `'a`.
-unsafe fn slice<'a>(address: *mut f32, elements: usize) -> &'a mut [f32] {
+unsafe fn slice<'a, T>(address: *mut T, elements: usize) -> &'a mut [T] {
     if elements == 0 {
         return &mut [];
     }

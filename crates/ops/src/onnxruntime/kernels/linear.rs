@@ -36,7 +36,7 @@ impl Kernel for LinearKernel {
         let x = required(context, &LINEAR, X)?;
         let values = elements(x, &LINEAR, X)?;
         let (rows, shape) = output(&x, self.input, self.output)?;
-        let (y, y_len) = context.output(0, &shape)?;
+        let (y, y_len) = context.output::<f32>(0, &shape)?;
         if y_len == 0 {
             return Ok(());
         }

@@ -40,7 +40,7 @@ impl Kernel for SparseMoeKernel {
         let (values, scores) = (elements(x, &SPARSE_MOE, X)?, elements(logits, &SPARSE_MOE, ROUTER_LOGITS)?);
         let tokens = tokens(&x, &logits, self.hidden, self.experts)?;
         let addend = addend(context, &x)?.map(|addend| elements(addend, &SPARSE_MOE, ADDEND)).transpose()?;
-        let (y, y_len) = context.output(0, x.shape())?;
+        let (y, y_len) = context.output::<f32>(0, x.shape())?;
         if y_len == 0 {
             return Ok(());
         }

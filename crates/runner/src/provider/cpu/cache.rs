@@ -1,12 +1,13 @@
 //! A cache in host memory.
 
+use half::{bf16, f16};
 use ort::memory::{Allocator, MemoryInfo};
-use ort::value::Tensor as OrtTensor;
+use ort::value::{DynTensor, PrimitiveTensorElementType, TensorElementType};
 
 use crate::contract::CacheLayout;
 use crate::error::Error;
 use crate::provider::onnxruntime::{Loaded, Place, from_host, results as host_results};
-use crate::tensor::NamedTensors;
+use crate::tensor::{ElementType, NamedTensors};
 
 /// Host memory, for the passes of a session.
 pub(super) struct HostPlace<'a> {
@@ -15,7 +16,7 @@ pub(super) struct HostPlace<'a> {
 
 /// The tensors of a cache, in the order of the layout.
 pub(super) struct HostCache {
-    tensors: Vec<OrtTensor<f32>>,
+    tensors: Vec<DynTensor>,
     /// Elements of one head: rows there is room for, times the width of one.
     head: usize,
 }
@@ -50,11 +51,15 @@ impl HostPlace<'_> {
 }
 
 /// Copies the first `elements` of every head.
-fn copy(from: &HostCache, to: &mut HostCache, elements: usize) -> ort::Result<()> {
+fn copy<T: PrimitiveTensorElementType + Copy>(
+    from: &HostCache,
+    to: &mut HostCache,
+    elements: usize,
+) -> ort::Result<()> {
     let (from_head, to_head) = (from.head, to.head);
     for (from, to) in from.tensors.iter().zip(&mut to.tensors) {
-        let (_, from) = from.try_extract_tensor::<f32>()?;
-        let (_, to) = to.try_extract_tensor_mut::<f32>()?;
+        let (_, from) = from.try_extract_tensor::<T>()?;
+        let (_, to) = to.try_extract_tensor_mut::<T>()?;
         for (from, to) in from.chunks_exact(from_head).zip(to.chunks_exact_mut(to_head)) {
             to[..elements].copy_from_slice(&from[..elements]);
         }
@@ -68,7 +73,12 @@ impl Place for HostPlace<'_> {
     fn reserve(&self, layout: &CacheLayout, batch: usize, capacity: usize) -> Result<HostCache, Error> {
         let allocator = Allocator::default();
         let shape = layout.shape(batch, capacity);
-        let tensor = || OrtTensor::<f32>::new(&allocator, shape);
+        let element_type = match layout.element_type {
+            ElementType::F16 => TensorElementType::Float16,
+            ElementType::BF16 => TensorElementType::Bfloat16,
+            _ => TensorElementType::Float32,
+        };
+        let tensor = || DynTensor::new(&allocator, element_type, shape);
         let tensors = layout.entries.iter().map(|_| tensor()).collect::<ort::Result<_>>();
         let tensors = tensors.map_err(|error| self.loaded.error(error))?;
         Ok(HostCache { tensors, head: capacity * layout.head_dim })
@@ -81,7 +91,13 @@ impl Place for HostPlace<'_> {
         to: &mut HostCache,
         rows: usize,
     ) -> Result<(), Error> {
-        copy(from, to, rows * layout.head_dim).map_err(|error| self.loaded.error(error))
+        let elements = rows * layout.head_dim;
+        let copied = match layout.element_type {
+            ElementType::F16 => copy::<f16>(from, to, elements),
+            ElementType::BF16 => copy::<bf16>(from, to, elements),
+            _ => copy::<f32>(from, to, elements),
+        };
+        copied.map_err(|error| self.loaded.error(error))
     }
 
     fn pass(

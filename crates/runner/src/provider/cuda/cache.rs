@@ -5,6 +5,7 @@ use std::ffi::CString;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 
+use half::{bf16, f16};
 use ort::AsPointer;
 use ort::memory::MemoryInfo;
 use ort::session::{IoBinding, Session as OrtSession};
@@ -115,7 +116,7 @@ impl DeviceCache<'_> {
 /// Bytes from one tensor of a cache to the next.
 fn tensor_bytes(layout: &CacheLayout, batch: usize, capacity: usize) -> usize {
     let elements = layout.shape(batch, capacity).into_iter().fold(1, usize::saturating_mul);
-    elements.saturating_mul(size_of::<f32>()).checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX)
+    elements.saturating_mul(layout.element_bytes()).checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX)
 }
 
 impl DevicePlace<'_> {
@@ -152,8 +153,9 @@ impl DevicePlace<'_> {
             let address = cache.tensors.address(index * bytes);
             // SAFETY: the cache holds that many tensors of that size, for as long as the binding is run.
             unsafe {
-                self.bind_tensor::<f32>(&mut binding, Way::In, &entry.past, address, &shape)?;
-                self.bind_tensor::<f32>(&mut binding, Way::Out, &entry.present, address, &shape)?;
+                let element_type = &layout.element_type;
+                self.bind_typed(&mut binding, Way::In, &entry.past, element_type, address, &shape)?;
+                self.bind_typed(&mut binding, Way::Out, &entry.present, element_type, address, &shape)?;
             }
         }
         let inputs = step.inputs.iter().map(|part| (Way::In, part));
@@ -161,14 +163,32 @@ impl DevicePlace<'_> {
             let Part { name, shape, bytes, element_type } = part;
             let address = memory.device.address(bytes.start);
             // SAFETY: the memory was reserved for the layout, and is kept for as long as the binding is run.
-            unsafe {
-                match element_type {
-                    ElementType::I64 => self.bind_tensor::<i64>(&mut binding, way, name, address, shape)?,
-                    _ => self.bind_tensor::<f32>(&mut binding, way, name, address, shape)?,
-                }
-            }
+            unsafe { self.bind_typed(&mut binding, way, name, element_type, address, shape)? };
         }
         Ok(binding)
+    }
+
+    /// # Safety
+    ///
+    /// A tensor of that type and shape lies at the address whenever the binding is run.
+    unsafe fn bind_typed(
+        &self,
+        binding: &mut IoBinding,
+        way: Way,
+        name: &str,
+        element_type: &ElementType,
+        address: Address,
+        shape: &[usize],
+    ) -> ort::Result<()> {
+        // SAFETY: the caller's.
+        unsafe {
+            match element_type {
+                ElementType::I64 => self.bind_tensor::<i64>(binding, way, name, address, shape),
+                ElementType::F16 => self.bind_tensor::<f16>(binding, way, name, address, shape),
+                ElementType::BF16 => self.bind_tensor::<bf16>(binding, way, name, address, shape),
+                _ => self.bind_tensor::<f32>(binding, way, name, address, shape),
+            }
+        }
     }
 
     /// # Safety
@@ -302,7 +322,7 @@ impl<'a> Place for DevicePlace<'a> {
         rows: usize,
     ) -> Result<(), Error> {
         let (from, to) = (from.memory(), to.memory_mut());
-        let row = layout.head_dim * size_of::<f32>();
+        let row = layout.head_dim * layout.element_bytes();
         let heads = from.batch * layout.kv_heads;
         let [source, target] = [from.capacity, to.capacity]
             .map(|capacity| (capacity * row, tensor_bytes(layout, from.batch, capacity)));
@@ -346,14 +366,13 @@ mod tests {
     use ndarray::{Array2, Axis, s};
     use tmoe_driver::Driver;
     use tmoe_driver::testing::DEVICE_BYTES;
-    use tmoe_package::{OpSet, Package};
+    use tmoe_package::{OpSet, Package, Precision};
 
     use super::super::session::CudaBackend;
     use super::*;
     use crate::decoder::Predictions;
     use crate::error::GraphSource;
     use crate::provider::onnxruntime::Setup;
-    use crate::provider::testing;
     use crate::provider::{GraphContent, Provider, ProviderOptions, Selection};
     use crate::session::{Session, SessionOptions};
 
@@ -401,13 +420,17 @@ mod tests {
 
     /// `None` where there is no ONNX Runtime or no C compiler.
     fn fixture() -> Option<(tempfile::TempDir, Package, &'static Driver)> {
+        fixture_of(Precision::Fp32)
+    }
+
+    fn fixture_of(precision: Precision) -> Option<(tempfile::TempDir, Package, &'static Driver)> {
         if !Provider::Cpu.availability().is_ready() {
             eprintln!("skipped: no ONNX Runtime");
             return None;
         }
         let driver = tmoe_driver::testing::driver(1, 0)?.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let package = testing::package(folder.path());
+        let package = crate::provider::testing::package_of(folder.path(), precision);
         Some((folder, package, driver))
     }
 
@@ -422,7 +445,13 @@ mod tests {
 
     #[test]
     fn a_cache_on_a_device_gives_what_one_in_host_memory_gives() {
-        let Some((_folder, package, driver)) = fixture() else { return };
+        for precision in [Precision::Fp32, Precision::Bf16, Precision::Fp16] {
+            cache_on_a_device(precision);
+        }
+    }
+
+    fn cache_on_a_device(precision: Precision) {
+        let Some((_folder, package, driver)) = fixture_of(precision) else { return };
         let cpu = on_cpu(&package);
         for captures in [false, true] {
             let session = on_fake_device(&package, driver, captures);

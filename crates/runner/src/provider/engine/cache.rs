@@ -32,7 +32,7 @@ impl Side {
         capacity: usize,
     ) -> Result<Self, PassError> {
         let elements = layout.shape(batch, capacity).into_iter().fold(1, usize::saturating_mul);
-        let tensor_bytes = elements.saturating_mul(size_of::<f32>());
+        let tensor_bytes = elements.saturating_mul(layout.element_bytes());
         let tensor_bytes = tensor_bytes.checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX);
         let bytes = tensor_bytes.saturating_mul(layout.entries.len());
         let memory = DeviceMemory::reserve(device, bytes).map_err(|error| PassError::CacheMemory {

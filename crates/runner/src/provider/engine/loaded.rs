@@ -180,6 +180,8 @@ fn difference(tensors: &[EngineTensor], signature: &Signature) -> Option<String>
 fn fits(tensor: &EngineTensor, port: &Port) -> bool {
     let element_type = match tensor.data_type {
         DataType::Float => ElementType::F32,
+        DataType::Half => ElementType::F16,
+        DataType::Bf16 => ElementType::BF16,
         DataType::Int64 => ElementType::I64,
         _ => return false,
     };

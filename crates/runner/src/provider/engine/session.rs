@@ -15,7 +15,7 @@ use crate::provider::profile::{PassShape, max_batch};
 use crate::provider::step::{StepLayout, StepMemory};
 use crate::provider::{Backend, Generation};
 use crate::signature::Signature;
-use crate::tensor::NamedTensors;
+use crate::tensor::{ElementType, NamedTensors};
 
 /// What an engine is, for its passes.
 pub(super) struct EngineFacts {
@@ -204,7 +204,13 @@ impl EngineBackend {
 
     /// A pass on tensors of the host, whose cache is an input and an output like any other.
     fn run_once(&self, inputs: &NamedTensors, profile: usize) -> Result<NamedTensors, PassError> {
-        let no_cache = CacheLayout { entries: Vec::new(), kv_heads: 0, head_dim: 0, in_place: false };
+        let no_cache = CacheLayout {
+            entries: Vec::new(),
+            kv_heads: 0,
+            head_dim: 0,
+            element_type: ElementType::F32,
+            in_place: false,
+        };
         let step = StepLayout::of(&self.facts.signature, &no_cache, inputs)?;
         let mut contexts = self.lock();
         let mut memory = self.step_memory(&step)?;

@@ -32,7 +32,13 @@ pub(super) fn layout() -> CacheLayout {
         past: format!("past_key_values.0.{part}"),
         present: format!("present.0.{part}"),
     });
-    CacheLayout { entries: entries.into(), kv_heads: HEADS, head_dim: HEAD_DIM, in_place: false }
+    CacheLayout {
+        entries: entries.into(),
+        kv_heads: HEADS,
+        head_dim: HEAD_DIM,
+        element_type: ElementType::F32,
+        in_place: false,
+    }
 }
 
 fn signature() -> Signature {

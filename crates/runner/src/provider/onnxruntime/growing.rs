@@ -1,6 +1,5 @@
 //! Generations whose cache every pass makes anew.
 
-use ndarray::{ArrayD, IxDyn};
 use ort::memory::MemoryInfo;
 use ort::value::DynValue;
 
@@ -9,7 +8,7 @@ use super::tensors::{from_host, results as host_results};
 use crate::contract::{CacheLayout, INPUT_IDS};
 use crate::error::Error;
 use crate::provider::Generation;
-use crate::tensor::{NamedTensors, Tensor};
+use crate::tensor::NamedTensors;
 
 /// Which session runs the next pass, after so many points and on these inputs.
 pub(crate) type SessionOf<'a> = Box<dyn Fn(usize, &NamedTensors) -> Result<&'a Loaded, Error> + Send + 'a>;
@@ -39,7 +38,7 @@ impl<'a> GrowingGeneration<'a> {
         memory: MemoryInfo<'static>,
         error: ErrorOf<'a>,
     ) -> Result<Self, Error> {
-        let empty = || from_host(Tensor::F32(ArrayD::zeros(IxDyn(&cache.shape(batch, 0)))));
+        let empty = || from_host(cache.empty(batch));
         let values = cache.entries.iter().map(|_| empty()).collect::<ort::Result<_>>();
         let values = values.map_err(|source| error(loaded, source))?;
         Ok(Self { session: Box::new(move |_, _| Ok(loaded)), past: 0, cache, memory, error, values })

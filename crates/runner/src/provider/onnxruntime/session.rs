@@ -162,6 +162,8 @@ fn port(outlet: &Outlet) -> Port {
 fn element_type(ty: TensorElementType) -> ElementType {
     match ty {
         TensorElementType::Float32 => ElementType::F32,
+        TensorElementType::Float16 => ElementType::F16,
+        TensorElementType::Bfloat16 => ElementType::BF16,
         TensorElementType::Int64 => ElementType::I64,
         other => ElementType::Other(other.to_string()),
     }

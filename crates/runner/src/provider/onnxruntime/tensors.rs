@@ -19,6 +19,8 @@ pub(crate) fn results(outputs: &SessionOutputs<'_>) -> ort::Result<NamedTensors>
 pub(crate) fn from_host(tensor: Tensor) -> ort::Result<DynValue> {
     Ok(match tensor {
         Tensor::F32(array) => OrtTensor::from_array(array)?.into_dyn(),
+        Tensor::F16(array) => OrtTensor::from_array(array)?.into_dyn(),
+        Tensor::BF16(array) => OrtTensor::from_array(array)?.into_dyn(),
         Tensor::I64(array) => OrtTensor::from_array(array)?.into_dyn(),
     })
 }
@@ -29,7 +31,9 @@ fn to_host(value: &DynValue) -> ort::Result<Tensor> {
     }
     match value.data_type() {
         TensorElementType::Float32 => Ok(Tensor::F32(array(value.try_extract_tensor()?)?)),
+        TensorElementType::Float16 => Ok(Tensor::F16(array(value.try_extract_tensor()?)?)),
+        TensorElementType::Bfloat16 => Ok(Tensor::BF16(array(value.try_extract_tensor()?)?)),
         TensorElementType::Int64 => Ok(Tensor::I64(array(value.try_extract_tensor()?)?)),
-        other => Err(ort::Error::new(format!("an output has {other} elements, expected float32 or int64"))),
+        other => Err(ort::Error::new(format!("an output has {other} elements, expected floats or int64"))),
     }
 }

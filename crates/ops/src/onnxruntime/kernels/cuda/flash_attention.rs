@@ -2,11 +2,11 @@
 
 use std::ptr;
 
-use super::super::super::context::{Context, Tensor};
+use super::super::super::context::Context;
 use super::super::super::error::OperatorError;
 use super::super::super::info::Info;
 use super::super::super::operator::Kernel;
-use super::super::attention_run::{AttentionRun, MASK, PAST_KEY, PAST_VALUE, Projected, Q, attention_shape};
+use super::super::attention_run::{AttentionRun, MASK, Projected, Q, attention_shape};
 use super::{address, float_type, products};
 use crate::cuda::{DeviceAttention, DeviceRows, FlashAttention, FloatType, Products};
 use crate::schema::{Attributes, FLASH_ATTENTION, FlashAttentionAttributes};
@@ -29,20 +29,19 @@ impl Kernel for FlashAttentionKernel {
     fn compute(&self, context: &Context<'_>) -> Result<(), OperatorError> {
         let run = AttentionRun::new(context, &self.attributes)?;
         let shape = attention_shape(self.parameters, run.head_dim);
-        let attention = FlashAttention::new(shape, self.compute_type, self.products)?;
-        let float = |tensor: &Tensor<'_>, index: usize| {
-            address::<f32>(tensor, &FLASH_ATTENTION, index).map(|address| address.cast())
-        };
+        // The schema lets no other type pass.
+        let cache_type = float_type(run.cache_type).unwrap_or(FloatType::Float32);
+        let attention = FlashAttention::new(shape, cache_type, self.compute_type, self.products)?;
         let rows = |Projected { tensor, input, offset, stride }: Projected<'_>| {
             let address = address::<f32>(&tensor, &FLASH_ATTENTION, input)?.wrapping_add(offset).cast();
             Ok::<_, OperatorError>(DeviceRows { address, stride })
         };
         let (past_key, past_value) = match run.in_place {
             true => (ptr::null(), ptr::null()),
-            false => (float(&run.past[0], PAST_KEY)?, float(&run.past[1], PAST_VALUE)?),
+            false => (run.past[0].address(), run.past[1].address()),
         };
         let [q, k, v] = run.projected;
-        let [(y, _), (present_key, _), (present_value, _)] = run.outputs;
+        let ((y, _), [(present_key, _), (present_value, _)]) = (run.y, run.present);
         let memory = DeviceAttention {
             q: rows(q)?,
             k: rows(k)?,
@@ -51,8 +50,8 @@ impl Kernel for FlashAttentionKernel {
             past_value,
             mask: address(&run.mask, &FLASH_ATTENTION, MASK)?,
             y: y.cast(),
-            present_key: present_key.cast(),
-            present_value: present_value.cast(),
+            present_key,
+            present_value,
         };
         let stream = context.stream()?;
         let mut scratch = context.device_scratch(Q, attention.workspace(run.sizes))?;

@@ -31,7 +31,7 @@ impl Kernel for LinearKernel {
     fn compute(&self, context: &Context<'_>) -> Result<(), OperatorError> {
         let x = required(context, &LINEAR, X)?;
         let (rows, shape) = output(&x, self.input, self.output)?;
-        let (y, y_len) = context.output(0, &shape)?;
+        let (y, y_len) = context.output::<f32>(0, &shape)?;
         if y_len == 0 {
             return Ok(());
         }

@@ -35,7 +35,7 @@ impl Kernel for SparseMoeKernel {
         let logits = required(context, &SPARSE_MOE, ROUTER_LOGITS)?;
         let tokens = tokens(&x, &logits, self.hidden, self.experts)?;
         let addend = addend(context, &x)?;
-        let (y, y_len) = context.output(0, x.shape())?;
+        let (y, y_len) = context.output::<f32>(0, x.shape())?;
         if y_len == 0 {
             return Ok(());
         }
