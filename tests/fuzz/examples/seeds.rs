@@ -71,7 +71,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         seed("series_stream", &index.to_string(), &[&[0], text.as_bytes()].concat())?;
     }
     seed("series_stream", "parquet", &[&[0], parquet()?.as_slice()].concat())?;
-    for (index, text) in ["15min", "h", "2W-SUN", "QE-DEC", "1 month (on day 15)", "7"].into_iter().enumerate() {
+    for (index, text) in
+        ["15min", "h", "2W-SUN", "QE-DEC", "1 month (on day 15)", "7"].into_iter().enumerate()
+    {
         seed("frequency", &index.to_string(), text.as_bytes())?;
     }
     for (index, text) in TIME_STAMPS.into_iter().enumerate() {
@@ -115,7 +117,8 @@ fn manifest(model: Config) -> Manifest {
 fn parquet() -> Result<Vec<u8>, Box<dyn Error>> {
     let path = std::env::temp_dir().join(format!("tmoe-seeds-{}", std::process::id()));
     let mut writer = WriteOptions::new(OutputFormat::Parquet, ["y"]).create(&path, true)?;
-    let time = TimeColumn::from_texts("ds", ["2024-01-31", "2024-02-29", "2024-04-30"]).map_err(|(_, error)| error)?;
+    let time = TimeColumn::from_texts("ds", ["2024-01-31", "2024-02-29", "2024-04-30"])
+        .map_err(|(_, error)| error)?;
     for id in ["a", "b"] {
         writer.append(&Block { id, time: Some(&time), columns: &[&[1.0, f32::NAN, 3.0]], history: None })?;
     }

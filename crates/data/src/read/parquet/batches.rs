@@ -8,6 +8,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 
 use crate::read::error::Problem;
 use crate::read::parquet::Table;
+use crate::read::parquet::bytes::Bytes;
 
 /// The rows of a file, in the projection that was asked for.
 pub(super) struct Batches {
@@ -18,7 +19,7 @@ pub(super) struct Batches {
 impl Batches {
     /// Decodes these columns; a batch has them in the order of the file, which [`place`] gives.
     pub(super) fn new(table: &Table, columns: &[usize], rows: usize) -> Result<Self, Problem> {
-        let file = table.file.try_clone()?;
+        let file = Bytes(table.file.try_clone()?);
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, table.metadata.clone());
         let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
         let reader = guard(0, || builder.with_projection(mask).with_batch_size(rows).build())?;

@@ -5,6 +5,7 @@
 //! not grow with the file.
 
 mod batches;
+mod bytes;
 mod cells;
 mod lists;
 mod long;
