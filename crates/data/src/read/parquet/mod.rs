@@ -21,7 +21,7 @@ use parquet::basic::Compression;
 use parquet::file::metadata::ParquetMetaData;
 
 use self::batches::guard;
-use crate::csv::{self, MAX_COLUMNS, TIME_NAMES};
+use crate::csv::{self, COUNTER_NAMES, MAX_COLUMNS, TIME_NAMES};
 use crate::read::columns::{self, TARGET_NAMES};
 use crate::read::error::{Problem, listed};
 use crate::read::source::Source;
@@ -133,13 +133,25 @@ fn list_column(table: &Table, names: &[String], options: &ReadOptions) -> Result
     }
 }
 
-/// The time axis of a wide table: the first column with time stamps, or with a name of one.
+/// The time axis of a wide table: the first column with time stamps, or with a name of one; or a first column that counts.
 fn time_column(schema: &Schema, names: &[String]) -> Option<usize> {
     let is_stamp = |field: &Field| {
         matches!(field.data_type(), DataType::Timestamp(..) | DataType::Date32 | DataType::Date64)
     };
     let by_type = schema.fields().iter().position(|field| is_stamp(field));
-    by_type.or_else(|| columns::known(names, &TIME_NAMES))
+    let counts = || {
+        let is_counter = |field: &Field, name: &String| {
+            field.data_type().is_integer()
+                && COUNTER_NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
+        };
+        schema
+            .fields()
+            .first()
+            .zip(names.first())
+            .is_some_and(|(field, name)| is_counter(field, name))
+            .then_some(0)
+    };
+    by_type.or_else(|| columns::known(names, &TIME_NAMES)).or_else(counts)
 }
 
 /// A column that is of no use where it stands.
