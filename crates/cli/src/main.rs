@@ -1,6 +1,7 @@
 //! `tmoe`: forecasts with Time-MoE packages.
 
 mod commands;
+mod input;
 mod interrupt;
 mod progress;
 mod session;
@@ -53,5 +54,13 @@ fn main() -> ExitCode {
 
 /// Whoever reads the output has seen enough, as `head` has.
 fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
-    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let error_of_system = error.downcast_ref::<std::io::Error>();
+        if error_of_system.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }

@@ -37,12 +37,86 @@ pub enum WriteError {
     },
 }
 
-/// Writes a file by way of a temporary file beside it that is renamed once it is complete, so that
-/// nobody ever sees half of it and a failure leaves the old contents in place.
+/// A file that is written by way of a temporary file beside it, which takes its place once it is
+/// complete. Dropped before [`AtomicFile::commit`], it leaves everything as it was.
 ///
 /// Existing files are only replaced with `force`. A path that leads through a symbolic link
 /// replaces the file that the link points to. Pipes and devices such as `/dev/stdout` cannot be
 /// renamed onto, and are written to directly.
+#[derive(Debug)]
+pub struct AtomicFile {
+    path: PathBuf,
+    writer: BufWriter<File>,
+    /// The temporary file and the one it will be; `None` when the path is written to directly.
+    pending: Option<(tempfile::TempPath, PathBuf)>,
+    force: bool,
+}
+
+impl AtomicFile {
+    /// Starts a file.
+    ///
+    /// # Errors
+    /// When the file exists and `force` is not set, or cannot be created.
+    pub fn create(path: &Path, force: bool) -> Result<Self, WriteError> {
+        let create = |source| WriteError::Create { path: path.to_owned(), source };
+        let whole =
+            |file, pending| Self { path: path.to_owned(), writer: BufWriter::new(file), pending, force };
+        let target = match fs::metadata(path) {
+            Ok(found) if found.is_dir() => return Err(WriteError::IsFolder { path: path.to_owned() }),
+            Ok(found) if !found.is_file() => {
+                let file = File::options().write(true).open(path).map_err(create)?;
+                return Ok(whole(file, None));
+            }
+            Ok(_) if !force => return Err(WriteError::Exists { path: path.to_owned() }),
+            Ok(_) => fs::canonicalize(path).map_err(create)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+            Err(error) => return Err(create(error)),
+        };
+        let folder = match target.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let temporary = new_file_in(folder, &target).map_err(|source| create(plain(source)))?;
+        let (file, temporary) = temporary.into_parts();
+        Ok(whole(file, Some((temporary, target))))
+    }
+
+    /// The path it was created for.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    /// When the rest cannot be written, or another file has appeared at the path and `force` is not
+    /// set.
+    pub fn commit(self) -> Result<(), WriteError> {
+        let Self { path, writer, pending, force } = self;
+        let write = |source| WriteError::Write { path: path.clone(), source };
+        let file = writer.into_inner().map_err(io::IntoInnerError::into_error).map_err(write)?;
+        let Some((temporary, target)) = pending else { return Ok(()) };
+        file.sync_all().map_err(write)?;
+        let renamed = if force { temporary.persist(&target) } else { temporary.persist_noclobber(&target) };
+        renamed.map_err(|error| match error.error.kind() {
+            io::ErrorKind::AlreadyExists => WriteError::Exists { path: path.clone() },
+            _ => WriteError::Create { path: path.clone(), source: error.error },
+        })
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// Writes a file as an [`AtomicFile`], all at once.
 ///
 /// # Errors
 /// When the file exists and `force` is not set, cannot be created, or `contents` or the system
@@ -52,31 +126,9 @@ pub fn write_atomically(
     force: bool,
     contents: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), WriteError> {
-    let create = |source| WriteError::Create { path: path.to_owned(), source };
-    let write = |source| WriteError::Write { path: path.to_owned(), source };
-    let target = match fs::metadata(path) {
-        Ok(found) if found.is_dir() => return Err(WriteError::IsFolder { path: path.to_owned() }),
-        Ok(found) if !found.is_file() => {
-            let file = File::options().write(true).open(path).map_err(create)?;
-            return fill(file, contents).map(drop).map_err(write);
-        }
-        Ok(_) if !force => return Err(WriteError::Exists { path: path.to_owned() }),
-        Ok(_) => fs::canonicalize(path).map_err(create)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
-        Err(error) => return Err(create(error)),
-    };
-    let folder = match target.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let temporary = new_file_in(folder, &target).map_err(|source| create(plain(source)))?;
-    let (file, temporary) = temporary.into_parts();
-    fill(file, contents).and_then(|file| file.sync_all()).map_err(write)?;
-    let renamed = if force { temporary.persist(&target) } else { temporary.persist_noclobber(&target) };
-    renamed.map_err(|error| match error.error.kind() {
-        io::ErrorKind::AlreadyExists => WriteError::Exists { path: path.to_owned() },
-        _ => create(error.error),
-    })
+    let mut file = AtomicFile::create(path, force)?;
+    contents(&mut file).map_err(|source| WriteError::Write { path: path.to_owned(), source })?;
+    file.commit()
 }
 
 /// A temporary file with the permissions of the file it will replace, or those of any new file.
@@ -109,12 +161,6 @@ fn default_permissions() -> Option<Permissions> {
 fn plain(error: io::Error) -> io::Error {
     let kind = error.kind();
     io::Error::new(kind, kind.to_string())
-}
-
-fn fill(file: File, contents: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<File> {
-    let mut writer = BufWriter::new(file);
-    contents(&mut writer)?;
-    writer.into_inner().map_err(io::IntoInnerError::into_error)
 }
 
 #[cfg(test)]

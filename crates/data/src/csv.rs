@@ -20,6 +20,10 @@ mod writer;
 
 pub use error::{Problem, ReadError};
 pub use header::{COUNTER_NAMES, TIME_NAMES};
+pub(crate) use header::{check_is_header, check_names, is_time_column};
+pub(crate) use reader::parse_value;
 pub use reader::{open, read};
 pub use records::{MAX_COLUMNS, MAX_RECORD_BYTES};
+pub(crate) use records::{Records, sniff};
+pub(crate) use writer::header_style;
 pub use writer::write;

@@ -4,10 +4,15 @@
 //! months with the day of the month they fall on, which covers month starts and ends, quarters (3
 //! months) and years (12 months).
 
+mod parse;
+
 use std::fmt;
 
 use jiff::civil::{DateTime, Weekday};
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, ToSpan as _};
+
+pub use parse::ParseFrequencyError;
 
 use crate::mode::mode;
 use crate::time::{Instant, TimeColumn, TimeValues};
@@ -97,28 +102,8 @@ impl Frequency {
     /// # Errors
     /// With fewer than two rows, or when a row is off the step that most rows follow.
     pub fn infer(time: &TimeColumn) -> Result<Self, FrequencyError> {
-        let best = match time.values() {
-            TimeValues::Integer(values) => best_of(values, integer_candidates(values), |frequency, a, b| {
-                frequency.after_integer(*a) == Some(*b)
-            }),
-            TimeValues::Civil { values, .. } => {
-                best_of(values, civil_candidates(values), |frequency, a, b| frequency.leads(*a, *b))
-            }
-            TimeValues::Instant { values, .. } => {
-                // Clocks may change between two rows: a step is followed when it leads to the next
-                // row either in absolute time (hourly data) or in local time (daily data).
-                let local: Vec<DateTime> = values.iter().map(|value| value.civil()).collect();
-                let mut candidates = civil_candidates(&local);
-                let elapsed = pairs(values).map(|(a, b)| b.timestamp.duration_since(a.timestamp));
-                candidates.extend(mode(elapsed).map(Self::Elapsed));
-                best_of(values, candidates, |frequency, a, b| {
-                    let elapsed = b.timestamp.duration_since(a.timestamp);
-                    frequency == Self::Elapsed(elapsed) || frequency.leads(a.civil(), b.civil())
-                })
-            }
-        };
         let name = || time.name().to_owned();
-        let Some(best) = best else {
+        let Some(best) = best(time) else {
             return Err(FrequencyError::TooFewRows { column: name(), rows: time.len() });
         };
         match best.first_miss {
@@ -133,8 +118,15 @@ impl Frequency {
         }
     }
 
+    /// The step that most rows of a time column follow, whatever the others do; `None` with fewer
+    /// than two rows. This is the step of an axis with gaps.
+    #[must_use]
+    pub fn most_common(time: &TimeColumn) -> Option<Self> {
+        best(time).map(|best| best.frequency)
+    }
+
     /// Whether one step leads from `a` to `b`, and `a` itself is a day that the step can fall on.
-    fn leads(self, a: DateTime, b: DateTime) -> bool {
+    pub(crate) fn leads(self, a: DateTime, b: DateTime) -> bool {
         let on_step = match self {
             Self::BusinessDays => !matches!(a.weekday(), Weekday::Saturday | Weekday::Sunday),
             Self::Months { day, .. } => a.day() == day.within(a),
@@ -143,14 +135,14 @@ impl Frequency {
         on_step && self.after_civil(a) == Some(b)
     }
 
-    fn after_integer(self, value: i64) -> Option<i64> {
+    pub(crate) fn after_integer(self, value: i64) -> Option<i64> {
         match self {
             Self::Integer(step) => value.checked_add(step),
             _ => None,
         }
     }
 
-    fn after_civil(self, value: DateTime) -> Option<DateTime> {
+    pub(crate) fn after_civil(self, value: DateTime) -> Option<DateTime> {
         match self {
             Self::Integer(_) => None,
             Self::Elapsed(duration) => value.checked_add(duration).ok(),
@@ -169,13 +161,31 @@ impl Frequency {
         }
     }
 
-    fn after_instant(self, value: Instant) -> Option<Instant> {
-        let timestamp = match self {
-            Self::Elapsed(duration) => value.timestamp.checked_add(duration).ok()?,
-            _ => value.offset.to_timestamp(self.after_civil(value.civil())?).ok()?,
+    /// A step in absolute time, or in local time for whole days in a named zone and for steps of
+    /// the calendar. Without a zone the offset stays as it is.
+    pub(crate) fn after_instant(self, value: Instant, zone: Option<&TimeZone>) -> Option<Instant> {
+        let timestamp = match (self, zone) {
+            (Self::Elapsed(duration), zone) if zone.is_none() || !is_whole_days(duration) => {
+                value.timestamp.checked_add(duration).ok()?
+            }
+            (_, Some(zone)) => {
+                zone.to_ambiguous_timestamp(self.after_civil(value.civil())?).compatible().ok()?
+            }
+            (_, None) => value.offset.to_timestamp(self.after_civil(value.civil())?).ok()?,
         };
-        Some(Instant { timestamp, offset: value.offset })
+        let offset = zone.map_or(value.offset, |zone| zone.to_offset(timestamp));
+        Some(Instant { timestamp, offset })
     }
+
+    /// Whether a step can be taken on an axis of this kind: numbers on integers, all else on dates
+    /// and times.
+    pub(crate) fn fits(self, values: &TimeValues) -> bool {
+        matches!(values, TimeValues::Integer(_)) == matches!(self, Self::Integer(_))
+    }
+}
+
+fn is_whole_days(duration: SignedDuration) -> bool {
+    duration.as_nanos() % 86_400_000_000_000 == 0
 }
 
 impl DayOfMonth {
@@ -192,6 +202,59 @@ impl DayOfMonth {
 struct Best {
     frequency: Frequency,
     first_miss: Option<usize>,
+}
+
+fn best(time: &TimeColumn) -> Option<Best> {
+    if let Some(frequency) = constant(time.values()) {
+        return Some(Best { frequency, first_miss: None });
+    }
+    match time.values() {
+        TimeValues::Integer(values) => best_of(values, integer_candidates(values), |frequency, a, b| {
+            frequency.after_integer(*a) == Some(*b)
+        }),
+        TimeValues::Civil { values, .. } => {
+            best_of(values, civil_candidates(values), |frequency, a, b| frequency.leads(*a, *b))
+        }
+        TimeValues::Instant { values, .. } => {
+            // Clocks may change between two rows: a step is followed when it leads to the next row
+            // either in absolute time (hourly data) or in local time (daily data).
+            let local: Vec<DateTime> = values.iter().map(|value| value.civil()).collect();
+            let mut candidates = civil_candidates(&local);
+            let elapsed = pairs(values).map(|(a, b)| b.timestamp.duration_since(a.timestamp));
+            candidates.extend(mode(elapsed).map(Frequency::Elapsed));
+            best_of(values, candidates, follows_instant)
+        }
+    }
+}
+
+/// Whether a step leads from one point in time to the next, in absolute or in local time.
+pub(crate) fn follows_instant(frequency: Frequency, a: &Instant, b: &Instant) -> bool {
+    let elapsed = b.timestamp.duration_since(a.timestamp);
+    frequency == Frequency::Elapsed(elapsed) || frequency.leads(a.civil(), b.civil())
+}
+
+/// The step of an axis whose rows are all equally far apart, and nearer than a month could be: what
+/// the search among candidates finds too, at a fraction of its cost.
+fn constant(values: &TimeValues) -> Option<Frequency> {
+    const SHORTEST_MONTH: SignedDuration = SignedDuration::from_hours(28 * 24);
+    match values {
+        TimeValues::Integer(values) => {
+            let mut steps = pairs(values).map(|(a, b)| b.checked_sub(*a));
+            let first = steps.next()??;
+            steps.all(|step| step == Some(first)).then_some(Frequency::Integer(first))
+        }
+        TimeValues::Civil { values, .. } => {
+            let mut steps = pairs(values).map(|(a, b)| b.duration_since(*a));
+            let first = steps.next().filter(|step| step.is_positive() && *step < SHORTEST_MONTH)?;
+            steps.all(|step| step == first).then_some(Frequency::Elapsed(first))
+        }
+        TimeValues::Instant { values, .. } => {
+            let is_utc = values.iter().all(|value| value.offset == jiff::tz::Offset::UTC);
+            let mut steps = pairs(values).map(|(a, b)| b.timestamp.duration_since(a.timestamp));
+            let first = steps.next().filter(|step| step.is_positive() && *step < SHORTEST_MONTH)?;
+            (is_utc && steps.all(|step| step == first)).then_some(Frequency::Elapsed(first))
+        }
+    }
 }
 
 /// The candidate that most pairs of rows follow; of equally good ones the first.
@@ -250,7 +313,8 @@ impl TimeColumn {
     /// The next `count` time stamps after the column's last, in the column's own format.
     ///
     /// Local times without an offset are stepped as they stand; with an offset, durations are
-    /// stepped in absolute time and the last row's offset is kept.
+    /// stepped in absolute time and the last row's offset is kept. In a named zone (Parquet), whole
+    /// days are stepped in local time, and offsets are the zone's.
     ///
     /// # Errors
     /// When the column is empty, when the frequency does not fit the column's kind or would need a
@@ -292,7 +356,8 @@ impl TimeColumn {
             TimeValues::Instant { values, format } => {
                 let last = *values.last().ok_or_else(too_few)?;
                 let next = |value: &Instant| {
-                    let next = frequency.after_instant(*value).filter(|next| next.civil().year() >= 0);
+                    let next =
+                        frequency.after_instant(*value, self.zone()).filter(|next| next.civil().year() >= 0);
                     let next =
                         next.ok_or_else(|| out_of_range(format.write(value.civil(), Some(value.offset))))?;
                     if format.represents(next.civil()) { Ok(next) } else { Err(mismatch()) }
@@ -300,7 +365,7 @@ impl TimeColumn {
                 TimeValues::Instant { values: continued(last, count, next)?, format: *format }
             }
         };
-        Ok(Self::from_values(self.name().to_owned(), values))
+        Ok(Self::from_values(self.name().to_owned(), values).in_zone(self.zone().cloned()))
     }
 }
 

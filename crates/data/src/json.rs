@@ -43,7 +43,8 @@ impl<T: Number> Serialize for TableAsJson<'_, T> {
     }
 }
 
-struct TimeAsJson<'a>(&'a TimeColumn);
+/// Whole numbers as numbers, all else as text.
+pub(crate) struct TimeAsJson<'a>(pub(crate) &'a TimeColumn);
 
 impl Serialize for TimeAsJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -12,7 +12,7 @@ pub trait Number: Copy + serde::Serialize + private::Sealed {
     fn to_text(self) -> String;
 }
 
-mod private {
+pub(crate) mod private {
     pub trait Sealed {}
     impl Sealed for f32 {}
     impl Sealed for f64 {}

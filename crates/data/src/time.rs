@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
-use jiff::tz::Offset;
+use jiff::tz::{Offset, TimeZone};
 
 use crate::time_format::{self, TimeFormat};
 
@@ -13,6 +13,8 @@ use crate::time_format::{self, TimeFormat};
 pub struct TimeColumn {
     name: String,
     values: TimeValues,
+    /// The zone of the local times, where the file names one (only Parquet does).
+    zone: Option<TimeZone>,
 }
 
 /// The values of a [`TimeColumn`].
@@ -104,7 +106,7 @@ impl TimeColumn {
     #[must_use]
     pub fn steps(first: i64, count: usize) -> Self {
         let values = (first..=i64::MAX).take(count).collect();
-        Self { name: "step".to_owned(), values: TimeValues::Integer(values) }
+        Self::from_values("step".to_owned(), TimeValues::Integer(values))
     }
 
     /// Reads a column from its cells.
@@ -123,7 +125,18 @@ impl TimeColumn {
     }
 
     pub(crate) fn from_values(name: String, values: TimeValues) -> Self {
-        Self { name, values }
+        Self { name, values, zone: None }
+    }
+
+    /// The same column in a named zone, whose clock changes its continuation follows.
+    pub(crate) fn in_zone(self, zone: Option<TimeZone>) -> Self {
+        Self { zone, ..self }
+    }
+
+    /// The zone of the local times, where the file names one.
+    #[must_use]
+    pub fn zone(&self) -> Option<&TimeZone> {
+        self.zone.as_ref()
     }
 
     /// The column's name.
@@ -183,6 +196,43 @@ impl TimeColumn {
         }
     }
 
+    /// Appends the rows of a column of the same kind, such as its own continuation.
+    pub(crate) fn append(&mut self, other: Self) {
+        match (&mut self.values, other.values) {
+            (TimeValues::Integer(values), TimeValues::Integer(more)) => values.extend(more),
+            (TimeValues::Civil { values, .. }, TimeValues::Civil { values: more, .. }) => values.extend(more),
+            (TimeValues::Instant { values, .. }, TimeValues::Instant { values: more, .. }) => {
+                values.extend(more);
+            }
+            _ => {}
+        }
+    }
+
+    /// The rows at these positions (from 0), in their order.
+    pub(crate) fn pick(&self, rows: &[usize]) -> Self {
+        let values = match &self.values {
+            TimeValues::Integer(values) => TimeValues::Integer(picked(values, rows)),
+            TimeValues::Civil { values, format } => {
+                TimeValues::Civil { values: picked(values, rows), format: *format }
+            }
+            TimeValues::Instant { values, format } => {
+                TimeValues::Instant { values: picked(values, rows), format: *format }
+            }
+        };
+        Self { name: self.name.clone(), values, zone: self.zone.clone() }
+    }
+
+    /// Whether two rows (from 0) are the same point in time, however it is written.
+    pub(crate) fn same(&self, a: usize, b: usize) -> bool {
+        match &self.values {
+            TimeValues::Integer(values) => values.get(a) == values.get(b),
+            TimeValues::Civil { values, .. } => values.get(a) == values.get(b),
+            TimeValues::Instant { values, .. } => {
+                values.get(a).map(|value| value.timestamp) == values.get(b).map(|value| value.timestamp)
+            }
+        }
+    }
+
     /// The rows in a range (from 0), cut to the rows there are.
     #[must_use]
     pub fn slice(&self, rows: Range<usize>) -> Self {
@@ -197,8 +247,12 @@ impl TimeColumn {
                 TimeValues::Instant { values: cut(values, rows), format: *format }
             }
         };
-        Self { name: self.name.clone(), values }
+        Self { name: self.name.clone(), values, zone: self.zone.clone() }
     }
+}
+
+fn picked<T: Copy>(values: &[T], rows: &[usize]) -> Vec<T> {
+    rows.iter().filter_map(|row| values.get(*row).copied()).collect()
 }
 
 fn cut<T: Copy>(values: &[T], rows: Range<usize>) -> Vec<T> {
@@ -211,12 +265,64 @@ pub struct TimeColumnBuilder {
     name: String,
     first: String,
     values: Option<TimeValues>,
+    zone: Option<TimeZone>,
+    ordered: bool,
+}
+
+/// A time stamp of a binary file.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Stamp {
+    Integer(i64),
+    Civil(DateTime, TimeFormat),
+    Instant(Instant, TimeFormat),
 }
 
 impl TimeColumnBuilder {
     /// An empty column; its first cell decides the kind of all.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), first: String::new(), values: None }
+        Self { name: name.into(), first: String::new(), values: None, zone: None, ordered: true }
+    }
+
+    /// An empty column whose time stamps may come in any order, and more than once: what a file
+    /// holds before it is sorted. The order must be seen to before anything else is done with it.
+    pub(crate) fn unordered(name: impl Into<String>) -> Self {
+        Self { ordered: false, ..Self::new(name) }
+    }
+
+    /// Names the zone of the local times.
+    pub(crate) fn set_zone(&mut self, zone: Option<TimeZone>) {
+        self.zone = zone;
+    }
+
+    /// The values so far.
+    pub(crate) fn values(&self) -> Option<&TimeValues> {
+        self.values.as_ref()
+    }
+
+    /// Appends a time stamp in any order; a column's are of one kind.
+    pub(crate) fn push_stamp(&mut self, stamp: Stamp) {
+        match (stamp, &mut self.values) {
+            (Stamp::Integer(value), Some(TimeValues::Integer(values))) => values.push(value),
+            (Stamp::Civil(value, form), Some(TimeValues::Civil { values, format })) => {
+                if form != *format {
+                    *format = format.merge(form).unwrap_or(*format);
+                }
+                values.push(value);
+            }
+            (Stamp::Instant(value, form), Some(TimeValues::Instant { values, format })) => {
+                if form != *format {
+                    *format = format.merge(form).unwrap_or(*format);
+                }
+                values.push(value);
+            }
+            (Stamp::Integer(value), values) => *values = Some(TimeValues::Integer(vec![value])),
+            (Stamp::Civil(value, format), values) => {
+                *values = Some(TimeValues::Civil { values: vec![value], format });
+            }
+            (Stamp::Instant(value, format), values) => {
+                *values = Some(TimeValues::Instant { values: vec![value], format });
+            }
+        }
     }
 
     /// The column's name.
@@ -235,6 +341,7 @@ impl TimeColumnBuilder {
         if text.is_empty() {
             return Err(TimeError::Missing);
         }
+        let ordered = self.ordered;
         let Some(values) = &mut self.values else {
             self.values =
                 Some(first_value(text).ok_or_else(|| TimeError::NotATimeStamp { text: text.to_owned() })?);
@@ -251,13 +358,17 @@ impl TimeColumnBuilder {
         match values {
             TimeValues::Integer(values) => {
                 let value = text.parse().map_err(|_| other_format())?;
-                check_order(values.last(), &value, text, ToString::to_string)?;
+                if ordered {
+                    check_order(values.last(), &value, text, ToString::to_string)?;
+                }
                 values.push(value);
             }
             TimeValues::Civil { values, format } => {
                 let stamp = time_format::parse(text).ok_or_else(other_format)?;
                 let merged = format.merge(stamp.format).ok_or_else(other_format)?;
-                check_order(values.last(), &stamp.civil, text, |last| merged.write(*last, None))?;
+                if ordered {
+                    check_order(values.last(), &stamp.civil, text, |last| merged.write(*last, None))?;
+                }
                 values.push(stamp.civil);
                 *format = merged;
             }
@@ -265,12 +376,9 @@ impl TimeColumnBuilder {
                 let stamp = time_format::parse(text).ok_or_else(other_format)?;
                 let merged = format.merge(stamp.format).ok_or_else(other_format)?;
                 let value = instant(&stamp).ok_or_else(other_format)?;
-                let last = values.last().map(|last| last.timestamp);
-                check_order(last.as_ref(), &value.timestamp, text, |_| {
-                    values
-                        .last()
-                        .map(|last| merged.write(last.civil(), Some(last.offset)))
-                        .unwrap_or_default()
+                let last = values.last().filter(|_| ordered);
+                check_order(last.map(|last| &last.timestamp), &value.timestamp, text, |_| {
+                    last.map(|last| merged.write(last.civil(), Some(last.offset))).unwrap_or_default()
                 })?;
                 values.push(value);
                 *format = merged;
@@ -282,7 +390,8 @@ impl TimeColumnBuilder {
     /// The column; without any cell it is an empty column of integers.
     #[must_use]
     pub fn finish(self) -> TimeColumn {
-        TimeColumn { name: self.name, values: self.values.unwrap_or(TimeValues::Integer(Vec::new())) }
+        let values = self.values.unwrap_or(TimeValues::Integer(Vec::new()));
+        TimeColumn { name: self.name, values, zone: self.zone }
     }
 }
 

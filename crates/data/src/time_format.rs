@@ -61,6 +61,22 @@ pub struct Stamp {
 }
 
 impl TimeFormat {
+    /// `2016-07-01`: how dates of binary files are written.
+    pub(crate) const DATE: Self =
+        Self { separator: Some('-'), months_only: false, padded_date: true, clock: None };
+
+    /// `2016-07-01 00:00:00`, with as many decimals as are wanted and an offset where it has one:
+    /// how time stamps of binary files are written.
+    pub(crate) const fn of_stamps(decimals: u8, offset: Option<Offset>) -> Self {
+        let precision = if decimals == 0 { Precision::Seconds } else { Precision::Fraction(decimals) };
+        let (separator, offset) = match offset {
+            None => (' ', None),
+            Some(offset) if offset.seconds() == 0 => ('T', Some(OffsetStyle::Letter('Z'))),
+            Some(_) => ('T', Some(OffsetStyle::Colon)),
+        };
+        Self { clock: Some(Clock { separator, padded_hour: true, precision, offset }), ..Self::DATE }
+    }
+
     /// Whether the form holds only dates (or months), without a time of day.
     #[must_use]
     pub fn is_date(&self) -> bool {

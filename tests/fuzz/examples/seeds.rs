@@ -5,6 +5,8 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
+use tmoe_data::TimeColumn;
+use tmoe_data::write::{Block, OutputFormat, WriteOptions};
 use tmoe_model::Config;
 use tmoe_onnx::{ExternalLayout, F32, GraphBuilder, ModelMetadata, shape};
 use tmoe_package::{
@@ -27,6 +29,13 @@ const TIME_STAMPS: [&str; 10] = [
     "2016-07-01 12:30:00 UTC",
     "2016-07-01T00:00:00+02:00",
     "2016-07-01t00:00:00-0530",
+];
+
+const SERIES: [&str; 4] = [
+    "unique_id,ds,y\na,2024-01-31,1\na,2024-02-29,\nb,2024-01-31,2\na,2024-04-30,3\nb,2024-02-29,4\n",
+    "ds;a;b\n2016-10-30T02:00+02:00;1;\n2016-10-30T02:00+01:00;2;3\n2016-10-30T04:00+01:00;NaN;4\n",
+    "{\"sequence\": [1, null, 2.5e3]}\n{\"id\": \"x\", \"start\": \"2024-01-31\", \"freq\": \"ME\", \"target\": [1, NaN]}\n",
+    "item_id,timestamp,target\n1,5,1\n1,7,2\n2,5,1\n2,6,2\n",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -57,6 +66,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     seed("csv_table", "months", b"ds;a;b\r\n2023-11-30;1;\r\n2023-12-31;NaN;2\r\n2024-01-31;\"3\";4\r\n")?;
     seed("csv_table", "offsets", b"time\ty\n2016-10-30T02:00+02:00\t1\n2016-10-30T02:00+01:00\t2e-3\n")?;
     seed("csv_table", "steps", b"step,y\n10,1\n20,\n30,3\n")?;
+    for (index, text) in SERIES.into_iter().enumerate() {
+        // The first byte chooses the options; 0 is none of the strict ones.
+        seed("series_stream", &index.to_string(), &[&[0], text.as_bytes()].concat())?;
+    }
+    seed("series_stream", "parquet", &[&[0], parquet()?.as_slice()].concat())?;
+    for (index, text) in
+        ["15min", "h", "2W-SUN", "QE-DEC", "1 month (on day 15)", "7"].into_iter().enumerate()
+    {
+        seed("frequency", &index.to_string(), text.as_bytes())?;
+    }
     for (index, text) in TIME_STAMPS.into_iter().enumerate() {
         seed("time_stamp", &index.to_string(), text.as_bytes())?;
     }
@@ -92,6 +111,21 @@ fn manifest(model: Config) -> Manifest {
         files: listed.map(|name| (name.to_owned(), entry())).collect(),
         source: Source::new(BTreeMap::from([("model.safetensors".to_owned(), entry())])),
     }
+}
+
+/// Two series, as the project writes them.
+fn parquet() -> Result<Vec<u8>, Box<dyn Error>> {
+    let path = std::env::temp_dir().join(format!("tmoe-seeds-{}", std::process::id()));
+    let mut writer = WriteOptions::new(OutputFormat::Parquet, ["y"]).create(&path, true)?;
+    let time = TimeColumn::from_texts("ds", ["2024-01-31", "2024-02-29", "2024-04-30"])
+        .map_err(|(_, error)| error)?;
+    for id in ["a", "b"] {
+        writer.append(&Block { id, time: Some(&time), columns: &[&[1.0, f32::NAN, 3.0]], history: None })?;
+    }
+    writer.finish()?;
+    let bytes = fs::read(&path)?;
+    fs::remove_file(&path)?;
+    Ok(bytes)
 }
 
 /// A graph with inline and external weights, an attribute and a constant.

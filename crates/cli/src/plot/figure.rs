@@ -65,6 +65,12 @@ impl Figure {
         }
     }
 
+    /// A figure of panels, at most [`MAX_PANELS`], of which `hidden` more series have none.
+    #[must_use]
+    pub fn of(title: impl Into<String>, panels: Vec<Panel>, hidden: usize) -> Self {
+        Self { title: printable(&title.into()), panels, hidden }
+    }
+
     /// The title, with the number of series that are not shown.
     #[must_use]
     pub fn full_title(&self) -> String {

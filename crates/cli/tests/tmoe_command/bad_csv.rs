@@ -4,9 +4,9 @@ use std::fs;
 
 use tempfile::tempdir;
 
-use crate::outcome::entries;
+use crate::outcome::{Outcome, entries};
 use crate::shared::Shared;
-use crate::{arguments, run};
+use crate::{arguments, command, run};
 
 pub(crate) const TESTS: &[(&str, crate::Test)] = crate::tests![
     a_table_that_does_not_exist_is_named,
@@ -22,11 +22,18 @@ pub(crate) const TESTS: &[(&str, crate::Test)] = crate::tests![
 /// Forecasts a table and expects that it is refused.
 #[track_caller]
 fn refused(shared: &Shared, contents: impl AsRef<[u8]>, facts: &[&str]) {
+    let outcome = refused_with(shared, contents, &[], facts);
+    outcome.failure(&["table.csv"]);
+}
+
+/// The same with more options.
+#[track_caller]
+fn refused_with(shared: &Shared, contents: impl AsRef<[u8]>, options: &[&str], facts: &[&str]) -> Outcome {
     let folder = tempdir().unwrap();
     let table = folder.path().join("table.csv");
     fs::write(&table, contents).unwrap();
     let (output, plot) = (folder.path().join("forecast.csv"), folder.path().join("plot.svg"));
-    let outcome = run(arguments![
+    let arguments = arguments![
         "forecast",
         shared.package("dense"),
         "--input",
@@ -39,10 +46,11 @@ fn refused(shared: &Shared, contents: impl AsRef<[u8]>, facts: &[&str]) {
         output,
         "--plot",
         plot
-    ]);
-    outcome.failure(&["table.csv"]);
+    ];
+    let outcome = Outcome::of(command(arguments).args(options));
     outcome.failure(facts);
     assert_eq!(entries(folder.path()), ["table.csv"]);
+    outcome
 }
 
 fn a_table_that_does_not_exist_is_named(shared: &Shared) {
@@ -67,7 +75,7 @@ fn an_empty_table_is_told_what_is_expected(shared: &Shared) {
 
 fn a_table_without_numbers_names_its_columns(shared: &Shared) {
     refused(shared, "date\n2024-01-01\n2024-01-02\n", &["no column holds numbers", "date"]);
-    refused(shared, "name,town\nAnna,Ulm\nBen,Bonn\n", &["no column holds numbers", "name", "town"]);
+    refused(shared, "name,town\nAnna,Ulm\nBen,Bonn\n", &["row 2", "\"name\"", "\"Anna\"", "not a number"]);
     refused(shared, "5,7\n6,8\n", &["row 1", "header row"]);
 }
 
@@ -87,8 +95,11 @@ fn text_in_place_of_a_number_is_told_by_row_and_column(shared: &Shared) {
 }
 
 fn time_stamps_that_cannot_be_continued_are_told_by_their_row(shared: &Shared) {
-    refused(shared, "date,load\n2024-01-02,1\n2024-01-01,2\n", &["row 3", "\"date\""]);
-    refused(shared, "date,load\n2024-01-01,1\n2024-01-01,2\n", &["row 3", "\"date\""]);
+    let in_order = ["--gaps", "error", "--strict"];
+    let backwards = "date,load\n2024-01-02,1\n2024-01-01,2\n";
+    refused_with(shared, backwards, &in_order, &["`load`", "row 3", "2024-01-01", "earlier"]);
+    let twice = "date,load\n2024-01-01,1\n2024-01-01,2\n";
+    refused_with(shared, twice, &["--strict"], &["`load`", "row 3", "2024-01-01", "row 2"]);
     refused(shared, "date,load\n2024-01-01,1\nsoon,2\n", &["row 3", "\"date\"", "soon"]);
 }
 

@@ -26,7 +26,11 @@ pub(crate) const TESTS: &[(&str, crate::Test)] = crate::tests![
     missing_points_are_no_obstacle,
     context_takes_the_newest_points_only,
     more_context_than_there_is_or_fits_is_cut,
-    a_series_that_cannot_be_forecast_is_named,
+    a_series_that_cannot_be_forecast_is_named_and_left_out,
+    long_tables_lie_in_rows_and_keep_their_names,
+    the_same_series_in_any_kind_of_file_have_the_same_forecast,
+    gaps_are_missing_points_and_are_told,
+    history_stands_before_the_forecast,
     a_horizon_or_context_of_nothing_is_refused,
     a_horizon_beyond_the_model_is_refused_with_the_limit,
     a_reader_that_has_seen_enough_is_no_failure,
@@ -263,13 +267,113 @@ fn more_context_than_there_is_or_fits_is_cut(shared: &Shared) {
     assert_eq!(forecast(&[]), forecast(&["--context", "248"]));
 }
 
-fn a_series_that_cannot_be_forecast_is_named(shared: &Shared) {
+fn long_tables_lie_in_rows_and_keep_their_names(shared: &Shared) {
+    let folder = tempdir().unwrap();
+    let table = folder.path().join("table.csv");
+    fs::write(
+        &table,
+        "shop,day,sold\na,2024-01-01,1\na,2024-01-02,2\nb,2024-02-01,\nc,2024-03-01,1\nc,2024-03-02,3\n",
+    )
+    .unwrap();
+    let arguments = arguments!["forecast", shared.package("dense"), "--input", table, "--horizon", "2"];
+    let columns = ["--id-column", "shop", "--time-column", "day", "--target-column", "sold"];
+    let outcome = Outcome::of(command(arguments).args(["--provider", "tract"]).args(columns));
+    assert!(outcome.stderr.contains("`b`") && outcome.stderr.contains("at least 2"), "{outcome:?}");
+    let printed = outcome.success();
+    let lines: Vec<Vec<&str>> = printed.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(lines[0], ["shop", "day", "forecast", "error"]);
+    let keys: Vec<[&str; 2]> = lines[1..].iter().map(|line| [line[0], line[1]]).collect();
+    let expected =
+        [["a", "2024-01-03"], ["a", "2024-01-04"], ["b", ""], ["c", "2024-03-03"], ["c", "2024-03-04"]];
+    assert_eq!(keys, expected);
+    assert!(lines[3][3].contains("at least 2") && lines[1][2].parse::<f64>().is_ok(), "{printed}");
+}
+
+fn the_same_series_in_any_kind_of_file_have_the_same_forecast(shared: &Shared) {
+    let folder = tempdir().unwrap();
+    let values: Vec<f64> = (0..40).map(|point| f64::from(point % 7) + 0.25 * f64::from(point)).collect();
+    let texts: Vec<String> = values.iter().map(f64::to_string).collect();
+    let wide = format!("load\n{}\n", texts.join("\n"));
+    let rows: Vec<String> = texts.iter().map(|text| format!("load,{text}")).collect();
+    let long = format!("unique_id,y\n{}\n", rows.join("\n"));
+    let lines = format!("{{\"sequence\": [{}]}}\n", texts.join(", "));
+    let forecast = |name: &str, options: &[&str]| {
+        let path = folder.path().join(name);
+        let arguments = arguments!["forecast", shared.package("dense"), "--input", path, "--horizon", "9"];
+        Outcome::of(command(arguments).args(["--provider", "tract"]).args(options)).success()
+    };
+    for (name, text) in [("wide.csv", &wide), ("long.csv", &long), ("lines.jsonl", &lines)] {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let expected = Printed::read(&forecast("wide.csv", &[])).columns.remove(0);
+    for name in ["wide.csv", "long.csv", "lines.jsonl"] {
+        let report: Value =
+            serde_json::from_str(&forecast(name, &["--json", "--output-layout", "long"])).unwrap();
+        assert_eq!(numbers(&report[0]["forecast"]), expected, "{name}");
+    }
+    // What was written can be read: the forecast of a Parquet file with the history is the forecast of the table.
+    let parquet = folder.path().join("table.parquet");
+    let output = ["--history", "--output-layout", "wide", "--output", parquet.to_str().unwrap()];
+    assert_eq!(forecast("wide.csv", &output), "");
+    let from_parquet = Printed::read(&forecast("table.parquet", &["--context", "40"]));
+    let mut longer = values.clone();
+    longer.extend(&expected);
+    write_columns(
+        &folder.path().join("longer.csv"),
+        &[longer.iter().map(|&value| value as f32).collect::<Vec<_>>()],
+    );
+    let from_csv = Printed::read(&forecast("longer.csv", &["--context", "40"]));
+    let difference = largest_difference(&from_parquet.columns[0], &from_csv.columns[0]);
+    assert!(difference < 1e-4, "{difference:e}");
+}
+
+fn gaps_are_missing_points_and_are_told(shared: &Shared) {
+    let folder = tempdir().unwrap();
+    let table = folder.path().join("table.csv");
+    let day = |day: u32| format!("2024-01-{day:02},{}\n", day % 5);
+    let days = (1..=20).filter(|day| ![7, 8].contains(day)).map(day);
+    fs::write(&table, "date,load\n".to_owned() + &days.collect::<String>()).unwrap();
+    let arguments = arguments!["forecast", shared.package("dense"), "--input", table, "--horizon", "2"];
+    let outcome = Outcome::of(command(&arguments).args(["--provider", "tract"]));
+    assert!(outcome.stderr.contains("`load`: 2 time stamps that were left out"), "{outcome:?}");
+    assert!(outcome.stderr.contains("row 8"), "{outcome:?}");
+    let masked = Printed::read(&outcome.success());
+    assert_eq!(masked.time, ["2024-01-21", "2024-01-22"]);
+    let interpolate = ["--provider", "tract", "--missing", "interpolate"];
+    let interpolated = Printed::read(&Outcome::of(command(&arguments).args(interpolate)).success());
+    assert_ne!(masked.columns, interpolated.columns);
+    let refuse = ["--provider", "tract", "--gaps", "error", "--strict"];
+    Outcome::of(command(&arguments).args(refuse)).failure(&["`load`", "row 8", "2024-01-09"]);
+}
+
+fn history_stands_before_the_forecast(shared: &Shared) {
+    let folder = tempdir().unwrap();
+    let table = small_table(folder.path());
+    let arguments = arguments!["forecast", shared.package("dense"), "--input", table, "--horizon", "3"];
+    let outcome = Outcome::of(command(arguments).args(["--provider", "tract", "--history"]));
+    let printed = outcome.success();
+    let history = fs::read_to_string(&table).unwrap();
+    assert_eq!(printed.lines().count(), history.lines().count() + 3);
+    let times = |text: &str| -> Vec<String> {
+        text.lines().map(|line| line.split(',').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(times(&printed)[..history.lines().count()], times(&history)[..]);
+}
+
+fn a_series_that_cannot_be_forecast_is_named_and_left_out(shared: &Shared) {
     let folder = tempdir().unwrap();
     let table = folder.path().join("table.csv");
     for (cell, fact) in [("", "missing"), ("1e300", "1e300")] {
         fs::write(&table, format!("good,bad\n1,\n2,{cell}\n")).unwrap();
         let arguments = arguments!["forecast", shared.package("dense"), "--input", table, "--horizon", "5"];
-        Outcome::of(command(arguments).args(["--provider", "tract"])).failure(&["`bad`", fact]);
+        let forecast =
+            |options: &[&str]| Outcome::of(command(&arguments).args(["--provider", "tract"]).args(options));
+        let outcome = forecast(&[]);
+        assert!(outcome.stderr.contains("`bad`") && outcome.stderr.contains(fact), "{outcome:?}");
+        let printed = Printed::read(&outcome.success());
+        assert!(printed.columns[0].iter().all(|value| value.is_finite()));
+        assert!(printed.columns[1].iter().all(|value| value.is_nan()));
+        forecast(&["--strict"]).failure(&["`bad`", fact]);
     }
 }
 

@@ -81,7 +81,11 @@ impl Printed {
         let mut rows = text.lines().map(|line| line.split(',').map(str::to_owned).collect::<Vec<_>>());
         let names = rows.next().expect("a header");
         let rows: Vec<Vec<String>> = rows.collect();
-        let column = |index: usize| rows.iter().map(|row| row[index].parse().expect("a number")).collect();
+        let number = |text: &str| match text {
+            "" => f64::NAN,
+            text => text.parse().expect("a number"),
+        };
+        let column = |index: usize| rows.iter().map(|row| number(&row[index])).collect();
         let columns = (1..names.len()).map(column).collect();
         Self { time: rows.iter().map(|row| row[0].clone()).collect(), names, columns }
     }

@@ -15,7 +15,7 @@ pub const COUNTER_NAMES: [&str; 4] = ["step", "index", "t", ""];
 /// Checks that the first row holds names rather than values.
 ///
 /// Whole numbers are accepted as names when they count from 0 or 1, as array libraries write them.
-pub(super) fn check_is_header(cells: &[String]) -> Result<(), Problem> {
+pub(crate) fn check_is_header(cells: &[String]) -> Result<(), Problem> {
     let is_value = |cell: &String| {
         let is_number = number::parse_cell(cell).is_ok() && !number::is_missing_text(cell);
         is_number || time_format::parse(cell).is_some()
@@ -31,7 +31,7 @@ pub(super) fn check_is_header(cells: &[String]) -> Result<(), Problem> {
 }
 
 /// Whether the first column is the time axis, from its name and its first cell.
-pub(super) fn is_time_column(name: &str, first_cell: &str) -> bool {
+pub(crate) fn is_time_column(name: &str, first_cell: &str) -> bool {
     let named = |names: &[&str]| names.iter().any(|known| name.eq_ignore_ascii_case(known));
     let is_integer = first_cell.parse::<i64>().is_ok();
     if is_integer {
@@ -41,7 +41,7 @@ pub(super) fn is_time_column(name: &str, first_cell: &str) -> bool {
 }
 
 /// Checks that every series has a name of its own; `time` is the time axis, if there is one.
-pub(super) fn check_names(names: &[String], has_time: bool) -> Result<(), Problem> {
+pub(crate) fn check_names(names: &[String], has_time: bool) -> Result<(), Problem> {
     let mut seen: HashMap<&str, usize> = HashMap::new();
     for (position, name) in (1..).zip(names) {
         if name.is_empty() && !(has_time && position == 1) {

@@ -106,18 +106,21 @@ fn read_row<R: BufRead>(
         time.push(cell).map_err(|error| Problem::Time { row, column: time.name().to_owned(), error })?;
     }
     for (cell, series) in cells.zip(series) {
-        let cell = cell?;
-        let value = number::parse_cell(cell).map_err(|error| {
-            let (column, text) = (series.name.clone(), shortened(cell));
-            match error {
-                NumberError::Text => Problem::NotANumber { row, column, text },
-                NumberError::DecimalComma => Problem::DecimalComma { row, column, text },
-                NumberError::Infinite => Problem::Infinite { row, column, text },
-            }
-        })?;
-        series.values.push(value);
+        series.values.push(parse_value(cell?, row, || series.name.clone())?);
     }
     Ok(())
+}
+
+/// The number in a cell, NaN where it is missing; `column` names its column.
+pub(crate) fn parse_value(cell: &str, row: u64, column: impl Fn() -> String) -> Result<f64, Problem> {
+    number::parse_cell(cell).map_err(|error| {
+        let (column, text) = (column(), shortened(cell));
+        match error {
+            NumberError::Text => Problem::NotANumber { row, column, text },
+            NumberError::DecimalComma => Problem::DecimalComma { row, column, text },
+            NumberError::Infinite => Problem::Infinite { row, column, text },
+        }
+    })
 }
 
 /// At most 60 characters of a cell, to show in an error.

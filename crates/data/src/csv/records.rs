@@ -14,7 +14,7 @@ pub const MAX_RECORD_BYTES: usize = 64 << 20;
 pub const MAX_COLUMNS: usize = 100_000;
 
 /// Splits a stream into rows of cells. One row is held at a time.
-pub(super) struct Records<R> {
+pub(crate) struct Records<R> {
     input: R,
     parser: csv_core::Reader,
     text: Vec<u8>,
@@ -26,7 +26,7 @@ pub(super) struct Records<R> {
 }
 
 impl<R: BufRead> Records<R> {
-    pub(super) fn new(input: R, delimiter: u8) -> Self {
+    pub(crate) fn new(input: R, delimiter: u8) -> Self {
         Self {
             input,
             parser: csv_core::ReaderBuilder::new().delimiter(delimiter).build(),
@@ -39,7 +39,7 @@ impl<R: BufRead> Records<R> {
     }
 
     /// Reads the next row that is not an empty line; `false` at the end of the input.
-    pub(super) fn advance(&mut self) -> Result<bool, Problem> {
+    pub(crate) fn advance(&mut self) -> Result<bool, Problem> {
         self.skip_line_ends()?;
         self.row = self.lines_read + 1;
         self.cells = 0;
@@ -80,24 +80,27 @@ impl<R: BufRead> Records<R> {
     }
 
     /// The line of the file on which the current row begins, from 1.
-    pub(super) fn row(&self) -> u64 {
+    pub(crate) fn row(&self) -> u64 {
         self.row
     }
 
     /// The number of cells in the current row.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.cells
     }
 
     /// The cells of the current row, without spaces around them.
-    pub(super) fn cells(&self) -> impl Iterator<Item = Result<&str, Problem>> {
-        let mut start = 0;
-        self.ends.iter().take(self.cells).enumerate().map(move |(column, &end)| {
-            let bytes = self.text.get(start..end).unwrap_or_default();
-            start = end;
-            let text = std::str::from_utf8(bytes);
-            text.map(str::trim).map_err(|_| Problem::NotUtf8 { row: self.row, column: column + 1 })
-        })
+    pub(crate) fn cells(&self) -> impl Iterator<Item = Result<&str, Problem>> {
+        (0..self.cells).map(|column| self.cell(column))
+    }
+
+    /// A cell of the current row (from 0), without spaces around it; empty beyond the last.
+    pub(crate) fn cell(&self, column: usize) -> Result<&str, Problem> {
+        let ends = self.ends.get(..self.cells).unwrap_or_default();
+        let start = column.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+        let end = ends.get(column).copied().unwrap_or(start);
+        let text = std::str::from_utf8(self.text.get(start..end).unwrap_or_default());
+        text.map(str::trim).map_err(|_| Problem::NotUtf8 { row: self.row, column: column + 1 })
     }
 
     /// Line ends before a row are empty lines, or what is left of the row before; the parser would
@@ -123,7 +126,7 @@ fn line_ends(bytes: &[u8]) -> u64 {
 /// comma, semicolon and tab the one that occurs most outside quotes, a comma when none does.
 ///
 /// Returns the separator and the bytes read, without a byte order mark.
-pub(super) fn sniff(input: &mut impl BufRead) -> Result<(u8, Vec<u8>), Problem> {
+pub(crate) fn sniff(input: &mut impl BufRead) -> Result<(u8, Vec<u8>), Problem> {
     const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
     let mut read = Vec::new();
     let mut row = 1;

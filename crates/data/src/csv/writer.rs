@@ -16,11 +16,7 @@ pub fn write<T: Number>(mut writer: impl Write, table: &Table<T>) -> io::Result<
     table.check_lengths().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let time_name = table.time.iter().map(|time| time.name());
     let names = time_name.chain(table.series.iter().map(|series| series.name.as_str()));
-    // Readers take the separator from the header, outside quotes: a name must not look like one of
-    // the other separators, nor its first character like a byte order mark.
-    let misleads = names.clone().any(|name| name.contains([';', '\t', '\u{feff}']));
-    let style = if misleads { QuoteStyle::Always } else { QuoteStyle::Necessary };
-    let mut header = WriterBuilder::new().quote_style(style).from_writer(&mut writer);
+    let mut header = WriterBuilder::new().quote_style(header_style(names.clone())).from_writer(&mut writer);
     header.write_record(names)?;
     header.flush()?;
     drop(header);
@@ -37,4 +33,12 @@ pub fn write<T: Number>(mut writer: impl Write, table: &Table<T>) -> io::Result<
         writer.write_record(None::<&[u8]>)?;
     }
     writer.flush()
+}
+
+/// How a header with these names is quoted.
+pub(crate) fn header_style<'a>(mut names: impl Iterator<Item = &'a str>) -> QuoteStyle {
+    // Readers take the separator from the header, outside quotes: a name must not look like one of
+    // the other separators, nor its first character like a byte order mark.
+    let misleads = names.any(|name| name.contains([';', '\t', '\u{feff}']));
+    if misleads { QuoteStyle::Always } else { QuoteStyle::Necessary }
 }

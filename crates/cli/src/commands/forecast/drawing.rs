@@ -1,0 +1,108 @@
+//! Forecasts as pictures, in files and in the terminal.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use tmoe_cli::plot::{self, Figure, Panel, PlotFormat, terminal};
+use tmoe_data::{Series, TimeColumn};
+use tmoe_forecast::SeriesForecast;
+
+use crate::Failure;
+
+/// What to draw, and where.
+#[derive(clap::Args)]
+pub(super) struct DrawArguments {
+    /// Also draw history and forecast to a file, .svg or .png; may be given more than once
+    #[arg(long, value_name = "FILE")]
+    plot: Vec<PathBuf>,
+    /// Draw in the terminal, on standard error
+    #[arg(long, value_enum, default_value_t = Draw::Auto)]
+    draw: Draw,
+}
+
+/// Whether to draw in the terminal.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Draw {
+    /// If standard error is one.
+    Auto,
+    Always,
+    Never,
+}
+
+/// Series drawn in the terminal; more would scroll away.
+const DRAWN: usize = 4;
+
+impl DrawArguments {
+    /// Refuses files of kinds that are not drawn.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        for path in &self.plot {
+            PlotFormat::of(path)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn files(&self) -> &[PathBuf] {
+        &self.plot
+    }
+
+    pub(super) fn start(&self, title: String) -> Drawing {
+        let terminal = match self.draw {
+            Draw::Auto => std::io::stderr().is_terminal(),
+            Draw::Always => true,
+            Draw::Never => false,
+        };
+        Drawing { files: self.plot.clone(), terminal, title, panels: Vec::new(), forecasts: 0 }
+    }
+}
+
+/// The series that will be drawn: the first, as many as a figure holds.
+pub(super) struct Drawing {
+    files: Vec<PathBuf>,
+    terminal: bool,
+    title: String,
+    panels: Vec<Panel>,
+    forecasts: usize,
+}
+
+impl Drawing {
+    pub(super) fn add(&mut self, series: &SeriesForecast) {
+        let Ok(forecasted) = &series.result else { return };
+        self.forecasts += 1;
+        let wanted = self.terminal || !self.files.is_empty();
+        if !wanted || self.panels.len() >= plot::MAX_PANELS {
+            return;
+        }
+        let history = Series::new(series.id.clone(), forecasted.series.values.clone());
+        let forecast = Series::new(series.id.clone(), forecasted.forecast.values.clone());
+        let points = history.values.len();
+        let steps = || TimeColumn::steps(1 - i64::try_from(points).unwrap_or(i64::MAX), points);
+        let time = forecasted.series.time.as_deref().cloned().unwrap_or_else(steps);
+        self.panels.push(Panel::new(&history, &time, &forecast, &forecasted.time));
+    }
+
+    pub(super) fn finish(self, force: bool) -> Result<(), Failure> {
+        if self.terminal {
+            self.draw_in_terminal();
+        }
+        let hidden = self.forecasts.saturating_sub(self.panels.len());
+        let figure = Figure::of(self.title, self.panels, hidden);
+        for path in &self.files {
+            plot::save(&figure, path, force)?;
+        }
+        Ok(())
+    }
+
+    fn draw_in_terminal(&self) {
+        let width =
+            terminal_size::terminal_size_of(std::io::stderr()).map_or(100, |(width, _)| usize::from(width.0));
+        let colors = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let style = terminal::Style { width, height: 14, colors };
+        for panel in self.panels.iter().take(DRAWN) {
+            eprintln!("{}", terminal::render_panel(panel, style));
+        }
+        if self.forecasts > DRAWN {
+            eprintln!("(and {} more series)", self.forecasts - DRAWN);
+        }
+    }
+}

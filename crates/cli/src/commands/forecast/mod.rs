@@ -1,0 +1,123 @@
+//! `tmoe forecast`: a file of series to their forecasts.
+
+mod drawing;
+mod notes;
+mod output;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tmoe_data::read::SeriesReader;
+use tmoe_forecast::{FileForecaster, RunError, SeriesForecast};
+use tmoe_runner::{Control, Forecaster, Normalization, check_horizon};
+
+use self::drawing::DrawArguments;
+use self::notes::Notes;
+use self::output::OutputArguments;
+use crate::input::InputArguments;
+use crate::progress::SeriesBar;
+use crate::session::SessionArguments;
+use crate::{Failure, interrupt};
+
+/// Forecast series of a file
+///
+/// Series stream from the file to the forecast, in bounded memory and in their order. The forecast lies as the input does: wide or
+/// long, with the input's column names, and continues its time stamps.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    session: SessionArguments,
+    #[command(flatten)]
+    input: InputArguments,
+    /// How many points to forecast
+    #[arg(long, value_name = "N")]
+    horizon: usize,
+    /// How many of the newest points the model sees; as many as it holds unless said
+    #[arg(long, value_name = "N")]
+    context: Option<usize>,
+    /// How values are scaled: by mean and standard deviation of the context (window), or not at all (none)
+    #[arg(long, default_value = "window")]
+    normalize: Normalization,
+    /// Points of context, padding included, that one pass takes; more is faster until memory or caches are full
+    #[arg(long, value_name = "N")]
+    batch_points: Option<usize>,
+    /// Fail if any series cannot be forecast; otherwise such series are named, and the others forecast
+    #[arg(long)]
+    strict: bool,
+    #[command(flatten)]
+    output: OutputArguments,
+    #[command(flatten)]
+    draw: DrawArguments,
+    /// Replace existing files
+    #[arg(long)]
+    force: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    arguments.draw.check()?;
+    refuse_existing(arguments)?;
+    let reader = arguments.input.open()?;
+    let package = arguments.session.package()?;
+    check_horizon(arguments.horizon, package.manifest().model.max_positions())?;
+    let mut forecaster = Forecaster::new(Arc::new(arguments.session.open(&package)?));
+    forecaster = forecaster.with_normalization(arguments.normalize);
+    if let Some(points) = arguments.context {
+        forecaster = forecaster.with_context(points);
+    }
+    if let Some(points) = arguments.batch_points {
+        forecaster = forecaster.with_token_budget(points);
+    }
+    forecast(arguments, reader, FileForecaster::new(forecaster, arguments.horizon))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn forecast(arguments: &Arguments, reader: SeriesReader, files: FileForecaster) -> Result<(), Failure> {
+    let token = interrupt::token()?;
+    let mut writer = arguments.output.writer(&reader, arguments.force)?;
+    let mut notes = Notes::default();
+    let mut drawing = arguments.draw.start(format!("{}-point forecast", arguments.horizon));
+    let entries = reader.in_background(READ_AHEAD);
+    let bar = SeriesBar::new("forecast", entries.share());
+    let report = |passes| bar.show(passes);
+    let control = Control::new().with_cancel(&token).with_progress(&report);
+    let result = files.run(bar.counting(entries), &control, |series| -> Result<(), Failure> {
+        bar.done();
+        notes.add(&series);
+        if let (true, SeriesForecast { id, result: Err(problem), .. }) = (arguments.strict, &series) {
+            return Err(format!("the series `{id}`: {problem}").into());
+        }
+        drawing.add(&series);
+        Ok(writer.append(&series)?)
+    });
+    bar.finish();
+    let summary = result.map_err(|error| match error {
+        RunError::Sink(error) => error,
+        other => other.to_string().into(),
+    })?;
+    writer.finish()?;
+    notes.print(summary);
+    drawing.finish(arguments.force)
+}
+
+/// Series that are read ahead of the model.
+const READ_AHEAD: usize = 256;
+
+/// Finds out before the work, not after it, that its result has no place.
+fn refuse_existing(arguments: &Arguments) -> Result<(), Failure> {
+    let files: Vec<&PathBuf> = arguments.output.file().into_iter().chain(arguments.draw.files()).collect();
+    let twice = files.iter().enumerate().find(|(index, path)| files[..*index].contains(path));
+    if let Some((_, path)) = twice {
+        return Err(
+            format!("{} is named for two outputs; choose another file for one", path.display()).into()
+        );
+    }
+    match files.into_iter().find(|path| path.is_file() && !arguments.force) {
+        Some(path) => Err(format!(
+            "{} exists already; choose another file, or pass --force to replace it",
+            path.display()
+        )
+        .into()),
+        None => Ok(()),
+    }
+}
