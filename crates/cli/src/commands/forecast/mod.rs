@@ -88,7 +88,7 @@ fn forecast(arguments: &Arguments, reader: SeriesReader, files: FileForecaster) 
             return Err(format!("the series `{id}`: {problem}").into());
         }
         drawing.add(&series);
-        Ok(writer.append(&series)?)
+        writer.append(&series)
     });
     bar.finish();
     let summary = result.map_err(|error| match error {
