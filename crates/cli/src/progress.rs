@@ -34,12 +34,12 @@ pub(crate) struct SeriesBar {
 const STEPS: f64 = 1000.0;
 
 impl SeriesBar {
-    pub(crate) fn new(title: &str, share: ReadShare) -> Self {
+    pub(crate) fn new(share: ReadShare) -> Self {
         let bar = ProgressBar::new(STEPS as u64);
         if let Ok(style) = ProgressStyle::with_template("{msg} {bar:40} {percent}%, {eta} left") {
             bar.set_style(style);
         }
-        bar.set_message(title.to_owned());
+        bar.set_message("forecast");
         Self { bar, share, read: AtomicU64::new(0), done: AtomicU64::new(0) }
     }
 

@@ -109,6 +109,12 @@ impl TimeColumn {
         Self::from_values("step".to_owned(), TimeValues::Integer(values))
     }
 
+    /// The same for what is known before a forecast: `count` steps, the last of which is 0.
+    #[must_use]
+    pub fn steps_to_zero(count: usize) -> Self {
+        Self::steps(1 - i64::try_from(count).unwrap_or(i64::MAX), count)
+    }
+
     /// Reads a column from its cells.
     ///
     /// # Errors

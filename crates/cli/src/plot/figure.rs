@@ -1,6 +1,8 @@
 //! What a plot shows, whatever draws it.
 
-use tmoe_data::{Series, Table, TimeColumn};
+#[cfg(test)]
+use tmoe_data::Table;
+use tmoe_data::TimeColumn;
 
 /// The most series that one figure shows; its title says how many more there are.
 pub const MAX_PANELS: usize = 12;
@@ -36,6 +38,15 @@ pub struct Panel {
     pub forecast: Trace,
 }
 
+/// What is known of a series.
+#[derive(Debug, Clone, Copy)]
+pub struct Past<'a> {
+    /// The time stamps; without any, they are steps that end at 0.
+    pub time: Option<&'a TimeColumn>,
+    /// The values; NaN where a point is missing.
+    pub values: &'a [f64],
+}
+
 /// Values along a time axis; NaN stands for a missing point and leaves a gap.
 #[derive(Debug, Clone)]
 pub struct Trace {
@@ -46,25 +57,6 @@ pub struct Trace {
 }
 
 impl Figure {
-    /// A figure of the first [`MAX_PANELS`] series of a forecast.
-    ///
-    /// `history` and `forecast` hold the same series in the same order, as a forecast is made from
-    /// a table. Without a time axis the forecast is steps 1, 2, ... and the history ends with step 0.
-    #[must_use]
-    pub fn new(title: impl Into<String>, history: &Table<f64>, forecast: &Table<f32>) -> Self {
-        let history_time = history.time.clone().unwrap_or_else(|| steps_to_zero(history.rows()));
-        let forecast_time = forecast.time.clone().unwrap_or_else(|| TimeColumn::steps(1, forecast.rows()));
-        let pairs = history.series.iter().zip(&forecast.series);
-        let panels = pairs
-            .take(MAX_PANELS)
-            .map(|(past, future)| Panel::new(past, &history_time, future, &forecast_time));
-        Self {
-            title: printable(&title.into()),
-            panels: panels.collect(),
-            hidden: forecast.series.len().saturating_sub(MAX_PANELS),
-        }
-    }
-
     /// A figure of panels, at most [`MAX_PANELS`], of which `hidden` more series have none.
     #[must_use]
     pub fn of(title: impl Into<String>, panels: Vec<Panel>, hidden: usize) -> Self {
@@ -84,24 +76,20 @@ impl Figure {
 impl Panel {
     /// A panel with as much of the history as gives the forecast a proportionate share of the width.
     #[must_use]
-    pub fn new(
-        history: &Series<f64>,
-        history_time: &TimeColumn,
-        forecast: &Series<f32>,
-        forecast_time: &TimeColumn,
-    ) -> Self {
-        let wanted = forecast.values.len().saturating_mul(HISTORY_PER_FORECAST_POINT).max(MIN_HISTORY);
-        let start = history.values.len().saturating_sub(wanted);
+    pub fn new(name: &str, history: Past<'_>, forecast_time: &TimeColumn, forecast: &[f32]) -> Self {
+        let wanted = forecast.len().saturating_mul(HISTORY_PER_FORECAST_POINT).max(MIN_HISTORY);
         let end = history.values.len();
+        let start = end.saturating_sub(wanted);
+        let time = match history.time {
+            Some(time) => time.slice(start..end),
+            None => TimeColumn::steps_to_zero(end - start),
+        };
         Self {
-            name: printable(&history.name),
-            history: Trace {
-                time: history_time.slice(start..end),
-                values: history.values.get(start..).unwrap_or_default().to_vec(),
-            },
+            name: printable(name),
+            history: Trace { time, values: history.values.get(start..).unwrap_or_default().to_vec() },
             forecast: Trace {
                 time: forecast_time.clone(),
-                values: forecast.values.iter().copied().map(f64::from).collect(),
+                values: forecast.iter().copied().map(f64::from).collect(),
             },
         }
     }
@@ -180,13 +168,22 @@ fn runs(points: impl Iterator<Item = (usize, f64)>) -> Vec<Vec<(usize, f64)>> {
     runs
 }
 
-fn steps_to_zero(rows: usize) -> TimeColumn {
-    let rows_before_last = i64::try_from(rows).unwrap_or(i64::MAX).saturating_sub(1);
-    TimeColumn::steps(-rows_before_last, rows)
+/// A figure of the first series of a forecast that was made from a table.
+#[cfg(test)]
+pub(super) fn of_tables(title: &str, history: &Table<f64>, forecast: &Table<f32>) -> Figure {
+    let time = forecast.time.clone().unwrap_or_else(|| TimeColumn::steps(1, forecast.rows()));
+    let pairs = history.series.iter().zip(&forecast.series);
+    let panels = pairs.take(MAX_PANELS).map(|(past, future)| {
+        let history = Past { time: history.time.as_ref(), values: &past.values };
+        Panel::new(&past.name, history, &time, &future.values)
+    });
+    Figure::of(title, panels.collect(), forecast.series.len().saturating_sub(MAX_PANELS))
 }
 
 #[cfg(test)]
 mod tests {
+    use tmoe_data::Series;
+
     use super::*;
 
     fn table<T>(values: impl IntoIterator<Item = Vec<T>>) -> Table<T> {
@@ -199,7 +196,7 @@ mod tests {
     fn the_history_shown_is_proportionate_to_the_horizon() {
         let history = table([vec![0.0; 1000]]);
         let shown = |horizon| {
-            let figure = Figure::new("", &history, &table([vec![0.0; horizon]]));
+            let figure = of_tables("", &history, &table([vec![0.0; horizon]]));
             figure.panels.first().map_or(0, |panel| panel.history.values.len())
         };
         assert_eq!(shown(96), 384);
@@ -210,21 +207,21 @@ mod tests {
     #[test]
     fn names_cannot_steer_a_terminal() {
         let history = Table { time: None, series: vec![Series::new("a\u{1b}[2J\n", vec![1.0])] };
-        let figure = Figure::new("t\u{7}", &history, &table([vec![1.0]]));
+        let figure = of_tables("t\u{7}", &history, &table([vec![1.0]]));
         assert_eq!(figure.title, "t\u{FFFD}");
         assert_eq!(figure.panels.first().map(|panel| panel.name.as_str()), Some("a\u{FFFD}[2J\u{FFFD}"));
     }
 
     #[test]
     fn series_beyond_the_limit_are_counted_in_the_title() {
-        let figure = Figure::new("Forecast", &table(vec![vec![1.0]; 20]), &table(vec![vec![1.0]; 20]));
+        let figure = of_tables("Forecast", &table(vec![vec![1.0]; 20]), &table(vec![vec![1.0]; 20]));
         assert_eq!(figure.panels.len(), 12);
         assert_eq!(figure.full_title(), "Forecast (first 12 series; 8 more not shown)");
     }
 
     #[test]
     fn without_a_time_axis_the_history_ends_with_step_zero() {
-        let figure = Figure::new("", &table([vec![1.0, 2.0, 3.0]]), &table([vec![4.0, 5.0]]));
+        let figure = of_tables("", &table([vec![1.0, 2.0, 3.0]]), &table([vec![4.0, 5.0]]));
         let panel = figure.panels.first().expect("one series");
         assert_eq!(panel.history.time.texts(), ["-2", "-1", "0"]);
         assert_eq!(panel.forecast.time.texts(), ["1", "2"]);
@@ -233,7 +230,7 @@ mod tests {
     #[test]
     fn missing_points_leave_gaps_and_the_forecast_starts_at_the_last_point() {
         let figure =
-            Figure::new("", &table([vec![1.0, f64::NAN, 3.0]]), &table([vec![4.0, f32::INFINITY, 6.0]]));
+            of_tables("", &table([vec![1.0, f64::NAN, 3.0]]), &table([vec![4.0, f32::INFINITY, 6.0]]));
         let panel = figure.panels.first().expect("one series");
         assert_eq!(panel.runs(Part::History), [vec![(0, 1.0)], vec![(2, 3.0)]]);
         assert_eq!(panel.runs(Part::Forecast), [vec![(2, 3.0), (3, 4.0)], vec![(5, 6.0)]]);
@@ -243,7 +240,7 @@ mod tests {
     #[test]
     fn a_constant_series_has_a_range_and_an_empty_one_has_none() {
         let range = |values: Vec<f64>| {
-            Figure::new("", &table([values]), &table([vec![]])).panels.first().and_then(Panel::range)
+            of_tables("", &table([values]), &table([vec![]])).panels.first().and_then(Panel::range)
         };
         assert_eq!(range(vec![10.0; 3]), Some((9.5, 10.5)));
         assert_eq!(range(vec![0.0]), Some((-0.5, 0.5)));

@@ -13,5 +13,5 @@ mod save;
 mod svg;
 pub mod terminal;
 
-pub use figure::{Figure, MAX_PANELS, Panel, Trace};
+pub use figure::{Figure, MAX_PANELS, Panel, Past, Trace};
 pub use save::{PlotError, PlotFormat, save};

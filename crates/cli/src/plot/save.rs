@@ -74,6 +74,7 @@ pub fn save(figure: &Figure, path: &Path, force: bool) -> Result<(), PlotError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plot::figure::of_tables;
     use tmoe_data::{Series, Table, TimeColumn};
 
     fn figure(series: usize) -> Figure {
@@ -82,7 +83,7 @@ mod tests {
         let named =
             |values: Vec<f64>| (0..series).map(move |n| Series::new(format!("a<{n}>"), values.clone()));
         let forecast = (0..series).map(|n| Series::new(format!("a<{n}>"), vec![3.0, 4.0_f32])).collect();
-        Figure::new(
+        of_tables(
             "Two days & more",
             &Table { time: Some(time.slice(0..2)), series: named(vec![1.0, 2.0]).collect() },
             &Table { time: Some(time.slice(2..4)), series: forecast },
@@ -151,7 +152,7 @@ mod tests {
         let empty = Figure { title: String::new(), panels: Vec::new(), hidden: 0 };
         let missing = Table { time: None, series: vec![Series::new("gone", vec![f64::NAN; 3])] };
         let no_forecast = Table { time: None, series: vec![Series::new("gone", Vec::<f32>::new())] };
-        for figure in [empty, Figure::new("missing", &missing, &no_forecast)] {
+        for figure in [empty, of_tables("missing", &missing, &no_forecast)] {
             assert!(svg::render(&figure).is_ok());
             assert!(png::render(&figure).is_ok());
         }

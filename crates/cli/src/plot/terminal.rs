@@ -258,13 +258,14 @@ impl Dots {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plot::figure::of_tables;
     use tmoe_data::{Series, Table, TimeColumn};
 
     fn figure(history: Vec<f64>, forecast: Vec<f32>) -> Figure {
         let days = (1..=28).map(|day| format!("2024-02-{day:02}")).collect::<Vec<_>>();
         let time = TimeColumn::from_texts("date", days.iter().map(String::as_str)).expect("valid");
         let (past, future) = (history.len(), forecast.len());
-        Figure::new(
+        of_tables(
             "",
             &Table { time: Some(time.slice(0..past)), series: vec![Series::new("load", history)] },
             &Table {

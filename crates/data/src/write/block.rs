@@ -57,9 +57,6 @@ impl Block<'_> {
 impl History<'_> {
     /// The time stamps: those it has, or steps that end at 0.
     pub(super) fn axis(&self) -> TimeColumn {
-        self.time.cloned().unwrap_or_else(|| {
-            let length = i64::try_from(self.values.len()).unwrap_or(i64::MAX);
-            TimeColumn::steps(1 - length, self.values.len())
-        })
+        self.time.cloned().unwrap_or_else(|| TimeColumn::steps_to_zero(self.values.len()))
     }
 }

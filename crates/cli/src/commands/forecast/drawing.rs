@@ -4,8 +4,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use tmoe_cli::plot::{self, Figure, Panel, PlotFormat, terminal};
-use tmoe_data::{Series, TimeColumn};
+use tmoe_cli::plot::{self, Figure, Panel, Past, PlotFormat, terminal};
 use tmoe_forecast::SeriesForecast;
 
 use crate::Failure;
@@ -73,12 +72,8 @@ impl Drawing {
         if !wanted || self.panels.len() >= plot::MAX_PANELS {
             return;
         }
-        let history = Series::new(series.id.clone(), forecasted.series.values.clone());
-        let forecast = Series::new(series.id.clone(), forecasted.forecast.values.clone());
-        let points = history.values.len();
-        let steps = || TimeColumn::steps(1 - i64::try_from(points).unwrap_or(i64::MAX), points);
-        let time = forecasted.series.time.as_deref().cloned().unwrap_or_else(steps);
-        self.panels.push(Panel::new(&history, &time, &forecast, &forecasted.time));
+        let past = Past { time: forecasted.series.time.as_deref(), values: &forecasted.series.values };
+        self.panels.push(Panel::new(&series.id, past, &forecasted.time, &forecasted.forecast.values));
     }
 
     pub(super) fn finish(self, force: bool) -> Result<(), Failure> {

@@ -6,7 +6,6 @@ mod output;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use tmoe_data::read::SeriesReader;
 use tmoe_forecast::{FileForecaster, RunError, SeriesForecast};
@@ -60,7 +59,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let reader = arguments.input.open()?;
     let package = arguments.session.package()?;
     check_horizon(arguments.horizon, package.manifest().model.max_positions())?;
-    let mut forecaster = Forecaster::new(Arc::new(arguments.session.open(&package)?));
+    let mut forecaster = Forecaster::new(arguments.session.open(&package)?);
     forecaster = forecaster.with_normalization(arguments.normalize);
     if let Some(points) = arguments.context {
         forecaster = forecaster.with_context(points);
@@ -78,7 +77,7 @@ fn forecast(arguments: &Arguments, reader: SeriesReader, files: FileForecaster) 
     let mut notes = Notes::default();
     let mut drawing = arguments.draw.start(format!("{}-point forecast", arguments.horizon));
     let entries = reader.in_background(READ_AHEAD);
-    let bar = SeriesBar::new("forecast", entries.share());
+    let bar = SeriesBar::new(entries.share());
     let report = |passes| bar.show(passes);
     let control = Control::new().with_cancel(&token).with_progress(&report);
     let result = files.run(bar.counting(entries), &control, |series| -> Result<(), Failure> {
@@ -93,7 +92,7 @@ fn forecast(arguments: &Arguments, reader: SeriesReader, files: FileForecaster) 
     bar.finish();
     let summary = result.map_err(|error| match error {
         RunError::Sink(error) => error,
-        other => other.to_string().into(),
+        other => other.into(),
     })?;
     writer.finish()?;
     notes.print(summary);
