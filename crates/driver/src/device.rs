@@ -49,11 +49,7 @@ impl Device {
     /// There are fewer, or the device does not start.
     pub fn open(driver: &'static Driver, index: usize) -> Result<Arc<Self>, DriverError> {
         let names = driver.devices()?;
-        let count = names.len();
-        if count == 0 {
-            return Err(DriverError::NoDevice);
-        }
-        let missing = DriverError::NoSuchDevice { device: index, count };
+        let missing = DriverError::NoSuchDevice { device: index, count: names.len() };
         let Some(name) = names.into_iter().nth(index) else { return Err(missing) };
         let Ok(number) = c_int::try_from(index) else { return Err(missing) };
         let number = driver.device_number(number)?;

@@ -150,15 +150,18 @@ impl Driver {
         Ok((version / 1000, version % 1000 / 10))
     }
 
-    /// The names of the devices, in the order of their numbers.
+    /// The names of the devices, in the order of their numbers: at least one.
     ///
     /// # Errors
     ///
-    /// What the driver says.
+    /// There is none, or what the driver says.
     pub fn devices(&self) -> Result<Vec<String>, DriverError> {
         let mut count = 0;
         // SAFETY: writes a number.
         self.check("cuDeviceGetCount", unsafe { (self.functions.device_count)(&mut count) })?;
+        if count <= 0 {
+            return Err(DriverError::NoDevice);
+        }
         Ok((0..count)
             .map(|index| self.device_name(self.device_number(index)?))
             .collect::<Result<_, CallError>>()?)
