@@ -6,7 +6,7 @@ use thiserror::Error;
 use tmoe_driver::DriverError;
 
 use crate::error::one_line;
-use crate::provider::onnxruntime::{ENVIRONMENT_VARIABLE, LibraryError};
+use crate::provider::onnxruntime::{ENVIRONMENT_VARIABLE, LibraryError, NoProvider};
 
 /// Why the provider `cuda` cannot be used on this machine.
 #[derive(Clone, Debug, Error)]
@@ -71,6 +71,15 @@ pub enum CudaError {
         /// What the loader said.
         reason: String,
     },
+}
+
+impl From<NoProvider> for CudaError {
+    fn from(reason: NoProvider) -> Self {
+        match reason {
+            NoProvider::NotBuiltIn { path, version } => Self::WithoutCuda { path, version },
+            NoProvider::Missing { path } => Self::WithoutProviderLibrary { path },
+        }
+    }
 }
 
 impl CudaError {

@@ -1,9 +1,6 @@
 //! Whether this machine can run the provider, step by step, so that the first thing that is missing is what is said.
 
-use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
-use std::path::{Path, PathBuf};
-
-use tmoe_driver::{Driver, DriverError};
+use tmoe_driver::Driver;
 
 use super::error::CudaError;
 use super::libraries;
@@ -23,12 +20,9 @@ pub(super) struct Ready {
 /// Looks for ONNX Runtime with CUDA, NVIDIA's driver, a device, and CUDA's libraries, and loads them.
 pub(super) fn ready() -> Result<Ready, CudaError> {
     let library = onnxruntime::find().map_err(CudaError::Library)?;
-    let provider = provider_library(library)?;
+    let provider = library.provider_library(EXECUTION_PROVIDER, "cuda")?;
     let driver = Driver::of_this_machine()?;
     let devices = driver.devices()?;
-    if devices.is_empty() {
-        return Err(DriverError::NoDevice.into());
-    }
     if let Some(provider) = provider {
         let needed = libraries::needed(&provider);
         check_version(driver.version()?, libraries::cuda_version(&needed))?;
@@ -39,20 +33,7 @@ pub(super) fn ready() -> Result<Ready, CudaError> {
 
 /// Whether there is a device, whatever else is missing.
 pub(super) fn has_device() -> bool {
-    Driver::of_this_machine().is_ok_and(|driver| driver.devices().is_ok_and(|devices| !devices.is_empty()))
-}
-
-/// The file beside ONNX Runtime's library that holds the CUDA provider; none where only the loader knows where that is.
-fn provider_library(library: &Library) -> Result<Option<PathBuf>, CudaError> {
-    if !library.execution_providers().iter().any(|provider| provider == EXECUTION_PROVIDER) {
-        let (path, version) = (library.path().to_owned(), library.version().to_owned());
-        return Err(CudaError::WithoutCuda { path, version });
-    }
-    let Some(folder) = library.path().parent().filter(|folder| *folder != Path::new("")) else {
-        return Ok(None);
-    };
-    let path = folder.join(format!("{DLL_PREFIX}onnxruntime_providers_cuda{DLL_SUFFIX}"));
-    if path.is_file() { Ok(Some(path)) } else { Err(CudaError::WithoutProviderLibrary { path }) }
+    Driver::of_this_machine().is_ok_and(|driver| driver.devices().is_ok())
 }
 
 /// A driver runs programs of its own major version of CUDA and of older ones.

@@ -8,7 +8,7 @@ use tmoe_driver::DriverError;
 
 use crate::error::one_line;
 use crate::provider::cuda::CudaError;
-use crate::provider::onnxruntime::{ENVIRONMENT_VARIABLE, LibraryError};
+use crate::provider::onnxruntime::{ENVIRONMENT_VARIABLE, LibraryError, NoProvider};
 
 /// Why the provider `tensorrt` cannot be used.
 #[derive(Debug, Error)]
@@ -102,6 +102,15 @@ pub enum TensorRtError {
         /// What it said, in one line.
         reason: String,
     },
+}
+
+impl From<NoProvider> for TensorRtError {
+    fn from(reason: NoProvider) -> Self {
+        match reason {
+            NoProvider::NotBuiltIn { path, version } => Self::WithoutTensorRt { path, version },
+            NoProvider::Missing { path } => Self::WithoutProviderLibrary { path },
+        }
+    }
 }
 
 impl TensorRtError {

@@ -1,9 +1,8 @@
 //! Whether this machine can run the provider, step by step, so that the first thing that is missing is what is said.
 
-use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::{Path, PathBuf};
 
-use tmoe_driver::{Driver, DriverError};
+use tmoe_driver::Driver;
 
 use super::error::TensorRtError;
 use crate::provider::cuda::libraries;
@@ -29,30 +28,14 @@ pub(super) struct Ready {
 /// Looks for ONNX Runtime with TensorRT, NVIDIA's driver, a device, CUDA's libraries and TensorRT's, and loads them.
 pub(super) fn ready() -> Result<Ready, TensorRtError> {
     let library = onnxruntime::find().map_err(TensorRtError::Library)?;
-    let provider = provider_library(library)?;
+    let provider = library.provider_library(EXECUTION_PROVIDER, "tensorrt")?;
     let driver = Driver::of_this_machine()?;
     let devices = driver.devices()?;
-    if devices.is_empty() {
-        return Err(DriverError::NoDevice.into());
-    }
     if let Some(provider) = provider {
         libraries::load(&provider, &libraries::needed(&provider))?;
         load_tensorrt(&provider)?;
     }
     Ok(Ready { library, driver, devices })
-}
-
-/// The file beside ONNX Runtime's library that holds the provider; none where only the loader knows where that is.
-fn provider_library(library: &Library) -> Result<Option<PathBuf>, TensorRtError> {
-    if !library.execution_providers().iter().any(|provider| provider == EXECUTION_PROVIDER) {
-        let (path, version) = (library.path().to_owned(), library.version().to_owned());
-        return Err(TensorRtError::WithoutTensorRt { path, version });
-    }
-    let Some(folder) = library.path().parent().filter(|folder| *folder != Path::new("")) else {
-        return Ok(None);
-    };
-    let path = folder.join(format!("{DLL_PREFIX}onnxruntime_providers_tensorrt{DLL_SUFFIX}"));
-    if path.is_file() { Ok(Some(path)) } else { Err(TensorRtError::WithoutProviderLibrary { path }) }
 }
 
 /// Loads TensorRT's libraries that the provider needs: what is in memory is found by its name, wherever it lies.
