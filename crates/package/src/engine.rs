@@ -47,6 +47,16 @@ impl Flavour {
             Flavour::TensorRtRtx => "tensorrt-rtx",
         }
     }
+
+    /// The compute capabilities, times ten, for which it builds engines where no such GPU is at hand: for Turing (7.5)
+    /// TensorRT-RTX only has products of float16.
+    pub fn builds_for(self, precision: Precision) -> &'static [u32] {
+        match (self, precision) {
+            (Flavour::TensorRt, _) => &[],
+            (Flavour::TensorRtRtx, Precision::Fp16) => &[75, 80, 86, 89, 120],
+            (Flavour::TensorRtRtx, _) => &[80, 86, 89, 120],
+        }
+    }
 }
 
 /// The text names no flavour.

@@ -97,32 +97,27 @@ mod build {
 
     use serde_json::json;
     use tmoe_export::{BuiltEngine, EngineOptions, EngineShapes, Observer, build_engines};
-    use tmoe_package::{Flavour, Package, Precision};
+    use tmoe_package::{Package, Precision};
 
     use super::Arguments;
     use crate::output::print;
     use crate::progress::Bars;
     use crate::{Failure, interrupt};
 
-    /// What TensorRT-RTX builds for if nothing is said: every GPU that it knows. Turing (7.5) only takes products of float16.
-    const ARCHITECTURES: [u32; 5] = [75, 80, 86, 89, 120];
-
     pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let cancelled = interrupt::flag()?;
         let begin = Instant::now();
         let package = Package::open(&arguments.package)?;
         let precision = arguments.precision.map(Precision::from);
-        let turing = precision.unwrap_or(package.manifest().precision) == Precision::Fp16;
-        let architectures = match (arguments.flavour, arguments.architecture.as_slice()) {
-            (Flavour::TensorRtRtx, []) => {
-                ARCHITECTURES.into_iter().filter(|&architecture| turing || architecture > 75).collect()
-            }
-            (_, given) => given.to_vec(),
+        let architectures = match arguments.architecture.as_slice() {
+            // Every GPU that it builds for.
+            [] => arguments.flavour.builds_for(precision.unwrap_or(package.manifest().precision)),
+            given => given,
         };
         let usual = EngineShapes::of(package.manifest());
         let options = EngineOptions {
             flavour: arguments.flavour,
-            architectures,
+            architectures: architectures.to_vec(),
             op_set: arguments.graph,
             precision,
             shapes: EngineShapes {

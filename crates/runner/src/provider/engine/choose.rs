@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tmoe_package::{Engine, EngineManifest, Flavour, Integrity, OpSet, Package, Precision};
+use tmoe_package::{Engine, EngineManifest, Flavour, Integrity, OpSet, Package};
 
 use super::error::{EngineError, Unfit};
 use crate::graph::GraphChoice;
@@ -29,11 +29,8 @@ impl Machine {
 
     /// The command that builds an engine for this machine where there is none to go by.
     fn build_command(&self, package: &Package, graph: GraphChoice) -> String {
-        /// What TensorRT-RTX builds for; the first one only with products of half precision.
-        const RTX: [u32; 5] = [75, 80, 86, 89, 120];
         let has = |flavour| self.library(flavour).is_ok();
-        let rtx = RTX.contains(&self.architecture)
-            && (self.architecture != RTX[0] || package.manifest().precision == Precision::Fp16)
+        let rtx = Flavour::TensorRtRtx.builds_for(package.manifest().precision).contains(&self.architecture)
             && (has(Flavour::TensorRtRtx) || !has(Flavour::TensorRt))
             && graph != GraphChoice::Only(OpSet::Plugin);
         let flavour = if rtx { Flavour::TensorRtRtx } else { Flavour::TensorRt };
@@ -108,7 +105,7 @@ mod tests {
     use std::fs;
     use std::path::PathBuf;
 
-    use tmoe_package::{FileEntry, Profile, Span, Tool, files, hash_bytes, hash_file};
+    use tmoe_package::{FileEntry, Precision, Profile, Span, Tool, files, hash_bytes, hash_file};
 
     use super::*;
 
