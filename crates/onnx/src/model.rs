@@ -104,6 +104,11 @@ impl Model {
         ModelProto { graph: Some(self.graph.clone()), ..self.header.clone() }
     }
 
+    /// The model with another graph.
+    pub fn with_graph(&self, graph: GraphProto) -> Self {
+        Self { graph, header: self.header.clone() }
+    }
+
     /// The graph.
     pub fn graph(&self) -> &GraphProto {
         &self.graph

@@ -250,7 +250,8 @@ impl Job<'_> {
     fn parse(&self, network: &mut NetworkDefinition) -> Result<(), EngineBuildError> {
         let path = self.package.graph_path(self.options.op_set)?;
         let mut parser = OnnxParser::new(network)?;
-        if self.options.op_set != OpSet::Dense {
+        let precision = self.precision();
+        if self.options.op_set != OpSet::Dense || precision == Precision::Fp32 {
             return Ok(parser.parse_file(path)?);
         }
         let bytes = fs::read(&path).map_err(|source| EngineBuildError::Io {
@@ -264,9 +265,8 @@ impl Job<'_> {
             (Flavour::TensorRtRtx, true) => Products::All,
             _ => Products::AllButRouter,
         };
-        let narrowed = narrow(&model, self.precision(), products).map_err(invalid)?;
         // The path says where the weights are.
-        Ok(parser.parse(&narrowed.encode(), &path)?)
+        Ok(parser.parse(&narrow(&model, precision, products).encode(), &path)?)
     }
 
     fn configure(&self, config: &mut BuilderConfig, folder: &Path) -> Result<(), EngineBuildError> {

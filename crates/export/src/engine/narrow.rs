@@ -9,8 +9,8 @@
 //! TensorRT builds strongly typed networks in exactly these types. A weight that is stored in 16 bits and widened by the graph is
 //! narrowed to what it was, which the builder folds, so that the engine holds it in 16 bits.
 
-use tmoe_onnx::proto::{AttributeProto, AttributeType, GraphProto, ModelProto, NodeProto};
-use tmoe_onnx::{DataType, Model, ModelError};
+use tmoe_onnx::proto::{AttributeProto, AttributeType, GraphProto, NodeProto};
+use tmoe_onnx::{DataType, Model};
 use tmoe_package::Precision;
 
 /// The part of a node's name that says it is the router's.
@@ -26,44 +26,34 @@ pub enum Products {
 }
 
 /// The model with its products computed in a precision's type; as it was for float32.
-///
-/// # Errors
-///
-/// Those of a model without a graph, which [`Model`] excludes.
-pub fn narrow(model: &Model, precision: Precision, products: Products) -> Result<Model, ModelError> {
+pub fn narrow(model: &Model, precision: Precision, products: Products) -> Model {
     let to = match precision {
         Precision::Fp16 => DataType::Float16,
         Precision::Bf16 => DataType::Bfloat16,
-        Precision::Fp32 | Precision::Int8 => return Ok(model.clone()),
+        Precision::Fp32 | Precision::Int8 => return model.clone(),
     };
     let graph = model.graph();
     let mut node = Vec::with_capacity(graph.node.len());
     for product in &graph.node {
-        let is_product = matches!(product.op_type.as_deref(), Some("MatMul" | "Gemm"));
-        if !is_product || products == Products::AllButRouter && is_router(product) {
+        let is_product = matches!(product.op_type(), "MatMul" | "Gemm");
+        let stays = !is_product || products == Products::AllButRouter && is_router(product);
+        let (false, [output]) = (stays, &product.output[..]) else {
             node.push(product.clone());
             continue;
-        }
+        };
         let mut narrowed = product.clone();
         for (index, input) in narrowed.input.iter_mut().enumerate().filter(|(_, input)| !input.is_empty()) {
             let name = format!("{}/narrow_{index}", product.name());
             node.push(cast(&name, input, &name, to));
             *input = name;
         }
-        let [output] = &mut narrowed.output[..] else {
-            // A product has one output; whatever else this is, the parser says.
-            node.push(product.clone());
-            continue;
-        };
         let name = format!("{}/widen", product.name());
-        let wide = std::mem::replace(output, name.clone());
-        let widen = cast(&name, &name, &wide, DataType::Float32);
-        node.push(narrowed);
-        node.push(widen);
+        let widen = cast(&name, &name, output, DataType::Float32);
+        narrowed.output = vec![name];
+        node.extend([narrowed, widen]);
     }
     // What was declared of values in between would be of other types.
-    let graph = GraphProto { node, value_info: Vec::new(), ..graph.clone() };
-    ModelProto { graph: Some(graph), ..model.proto() }.try_into()
+    model.with_graph(GraphProto { node, value_info: Vec::new(), ..graph.clone() })
 }
 
 fn is_router(node: &NodeProto) -> bool {
