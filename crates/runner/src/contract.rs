@@ -53,8 +53,14 @@ pub struct CacheLayout {
 }
 
 impl CacheLayout {
-    /// The cache of a model's graph. Its type is that of the first tensor in the graph's signature, where that is a float.
-    pub fn of(model: &Config, graph: OpSet, signature: &Signature) -> Self {
+    /// The cache of a loaded graph: its type is that of the first tensor in the graph's signature, where that is a float.
+    pub fn of_graph(model: &Config, graph: OpSet, signature: &Signature) -> Self {
+        let first = signature.input("past_key_values.0.key").map(|port| port.element_type.clone());
+        Self::of(model, graph, first.filter(ElementType::is_float).unwrap_or(ElementType::F32))
+    }
+
+    /// The cache of a model's graph that holds it in a type, a float.
+    pub fn of(model: &Config, graph: OpSet, element_type: ElementType) -> Self {
         let entries = (0..model.layers())
             .flat_map(|layer| ["key", "value"].map(|part| (layer, part)))
             .map(|(layer, part)| CacheEntry {
@@ -62,10 +68,9 @@ impl CacheLayout {
                 present: format!("present.{layer}.{part}"),
             })
             .collect();
-        let first = signature.input("past_key_values.0.key").map(|port| port.element_type.clone());
         Self {
             entries,
-            element_type: first.filter(ElementType::is_float).unwrap_or(ElementType::F32),
+            element_type,
             kv_heads: model.kv_heads(),
             head_dim: model.head_dim(),
             in_place: graph == OpSet::Plugin,

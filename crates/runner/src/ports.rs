@@ -9,16 +9,16 @@ use crate::tensor::ElementType;
 
 /// What a graph of a package takes and gives.
 pub(crate) fn signature(manifest: &Manifest, op_set: OpSet) -> Signature {
-    let cache = CacheLayout::of(&manifest.model, op_set, &Signature::default());
     let cache_type =
         match manifest.graphs.iter().find(|graph| graph.op_set == op_set).map(|graph| graph.cache) {
             Some(CacheType::Float16) => ElementType::F16,
             Some(CacheType::BFloat16) => ElementType::BF16,
             Some(CacheType::Float32) | None => ElementType::F32,
         };
+    let cache = CacheLayout::of(&manifest.model, op_set, cache_type);
     let (kv_heads, head_dim) = (Dim::Fixed(cache.kv_heads), Dim::Fixed(cache.head_dim));
     let cached = |name: &str, points: Dim| Port {
-        element_type: cache_type.clone(),
+        element_type: cache.element_type.clone(),
         ..port(name, [symbol("batch"), kv_heads.clone(), points, head_dim.clone()])
     };
     let total = || Dim::parse("past + sequence");

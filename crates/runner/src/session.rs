@@ -109,7 +109,7 @@ impl Session {
         source: GraphSource,
     ) -> Result<Self, Error> {
         let model = &package.manifest().model;
-        let cache = CacheLayout::of(model, graph, backend.signature());
+        let cache = CacheLayout::of_graph(model, graph, backend.signature());
         contract::check_graph(backend.signature(), model, &cache)
             .map_err(|mismatch| Error::Graph { graph: source.clone(), source: mismatch })?;
         Ok(Self {

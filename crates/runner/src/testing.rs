@@ -77,10 +77,8 @@ pub(crate) fn session_with(
     let folder = tempfile::tempdir().unwrap();
     let package = package(folder.path(), positions);
     let passes = Passes::default();
-    let mut signature = signature(
-        &CacheLayout::of(&package.manifest().model, OpSet::Standard, &Signature::default()),
-        positions,
-    );
+    let mut signature =
+        signature(&CacheLayout::of(&package.manifest().model, OpSet::Standard, ElementType::F32), positions);
     change(&mut signature);
     let backend = CountingBackend { signature, passes: passes.clone(), max_batch: None };
     let session = session_on(&package, backend);
@@ -92,10 +90,8 @@ pub(crate) fn session_of_batches(most: usize) -> (Session, Passes) {
     let folder = tempfile::tempdir().unwrap();
     let package = package(folder.path(), "last");
     let passes = Passes::default();
-    let signature = signature(
-        &CacheLayout::of(&package.manifest().model, OpSet::Standard, &Signature::default()),
-        "last",
-    );
+    let signature =
+        signature(&CacheLayout::of(&package.manifest().model, OpSet::Standard, ElementType::F32), "last");
     let backend = CountingBackend { signature, passes: passes.clone(), max_batch: Some(most) };
     (session_on(&package, backend).unwrap(), passes)
 }
