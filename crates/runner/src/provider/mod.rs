@@ -7,6 +7,7 @@
 pub mod cpu;
 pub mod cuda;
 pub mod engine;
+mod idle;
 mod onnxruntime;
 mod options;
 mod profile;

@@ -19,6 +19,12 @@ use crate::tensor::{ElementType, NamedTensors, Tensor};
 /// Tensors begin at multiples of that many bytes, as memory that CUDA reserves does.
 pub(super) const ALIGNMENT: usize = 256;
 
+/// Bytes from one tensor of a cache to the next.
+pub(super) fn cache_tensor_bytes(layout: &CacheLayout, batch: usize, capacity: usize) -> usize {
+    let elements = layout.shape(batch, capacity).into_iter().fold(1, usize::saturating_mul);
+    elements.saturating_mul(layout.element_bytes()).checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX)
+}
+
 /// A tensor of a pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Part {

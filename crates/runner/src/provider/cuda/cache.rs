@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::CString;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, ThreadId};
 
 use half::{bf16, f16};
@@ -16,8 +16,9 @@ use super::capture::Captures;
 use super::memory_error::{Asked, out_of_memory, run_error};
 use crate::contract::CacheLayout;
 use crate::error::Error;
+use crate::provider::idle::Idle;
 use crate::provider::onnxruntime::{Loaded, Place, check};
-use crate::provider::step::{ALIGNMENT, Part, StepLayout, StepMemory};
+use crate::provider::step::{Part, StepLayout, StepMemory, cache_tensor_bytes};
 use crate::tensor::{ElementType, NamedTensors};
 
 /// The memory of a device, for the passes of a session.
@@ -32,13 +33,13 @@ pub(super) struct DevicePlace<'a> {
     /// CUDA graphs, when they are asked for.
     pub(super) captures: Option<&'a Captures>,
     /// Caches that no generation uses, kept for their addresses: only with CUDA graphs.
-    pub(super) idle: &'a Idle,
+    pub(super) idle: &'a Idle<CacheMemory>,
 }
 
 /// A generation's cache, which goes back to the idle ones afterwards.
 pub(super) struct DeviceCache<'a> {
     memory: Option<CacheMemory>,
-    idle: Option<&'a Idle>,
+    idle: Option<&'a Idle<CacheMemory>>,
 }
 
 /// The cache's tensors one behind the other, and the memory of the passes on it.
@@ -67,34 +68,6 @@ struct Captured {
     graph: i32,
 }
 
-/// Caches that no generation uses, the newest last.
-#[derive(Default)]
-pub(super) struct Idle(Mutex<Vec<CacheMemory>>);
-
-impl Idle {
-    /// More would hold memory that is hardly used again.
-    const MOST: usize = 2;
-
-    fn take(&self, batch: usize, capacity: usize) -> Option<CacheMemory> {
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = idle.iter().rposition(|cache| cache.batch == batch && cache.capacity == capacity)?;
-        Some(idle.remove(index))
-    }
-
-    fn put(&self, cache: CacheMemory) {
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.push(cache);
-        if idle.len() > Self::MOST {
-            idle.remove(0);
-        }
-    }
-
-    /// Gives the memory of all of them back.
-    fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-}
-
 impl Drop for DeviceCache<'_> {
     fn drop(&mut self) {
         if let (Some(memory), Some(idle)) = (self.memory.take(), self.idle) {
@@ -111,12 +84,6 @@ impl DeviceCache<'_> {
     fn memory_mut(&mut self) -> &mut CacheMemory {
         self.memory.as_mut().unwrap_or_else(|| unreachable!("taken only when it is dropped"))
     }
-}
-
-/// Bytes from one tensor of a cache to the next.
-fn tensor_bytes(layout: &CacheLayout, batch: usize, capacity: usize) -> usize {
-    let elements = layout.shape(batch, capacity).into_iter().fold(1, usize::saturating_mul);
-    elements.saturating_mul(layout.element_bytes()).checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX)
 }
 
 impl DevicePlace<'_> {
@@ -148,7 +115,7 @@ impl DevicePlace<'_> {
     ) -> ort::Result<IoBinding> {
         let mut binding = session.create_binding()?;
         let shape = layout.shape(cache.batch, cache.capacity);
-        let bytes = tensor_bytes(layout, cache.batch, cache.capacity);
+        let bytes = cache_tensor_bytes(layout, cache.batch, cache.capacity);
         for (index, entry) in layout.entries.iter().enumerate() {
             let address = cache.tensors.address(index * bytes);
             // SAFETY: the cache holds that many tensors of that size, for as long as the binding is run.
@@ -304,10 +271,12 @@ impl<'a> Place for DevicePlace<'a> {
 
     fn reserve(&self, layout: &CacheLayout, batch: usize, capacity: usize) -> Result<DeviceCache<'a>, Error> {
         let idle = self.captures.map(|_| self.idle);
-        if let Some(memory) = idle.and_then(|idle| idle.take(batch, capacity)) {
+        if let Some(memory) =
+            idle.and_then(|idle| idle.take(|cache| cache.batch == batch && cache.capacity == capacity))
+        {
             return Ok(DeviceCache { memory: Some(memory), idle });
         }
-        let bytes = tensor_bytes(layout, batch, capacity).saturating_mul(layout.entries.len());
+        let bytes = cache_tensor_bytes(layout, batch, capacity).saturating_mul(layout.entries.len());
         let asked = Asked::Cache { bytes, batch, capacity };
         let tensors = self.reserve_memory(&asked, || DeviceMemory::reserve(self.device, bytes))?;
         let memory = CacheMemory { tensors, batch, capacity, step: None, captured: HashMap::new() };
@@ -325,7 +294,7 @@ impl<'a> Place for DevicePlace<'a> {
         let row = layout.head_dim * layout.element_bytes();
         let heads = from.batch * layout.kv_heads;
         let [source, target] = [from.capacity, to.capacity]
-            .map(|capacity| (capacity * row, tensor_bytes(layout, from.batch, capacity)));
+            .map(|capacity| (capacity * row, cache_tensor_bytes(layout, from.batch, capacity)));
         let pieces = (0..layout.entries.len()).flat_map(|tensor| {
             (0..heads).map(move |head| {
                 let at =

@@ -7,13 +7,14 @@ use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::builder::SessionBuilder;
 use tmoe_driver::Device;
 
-use super::cache::{DevicePlace, Idle};
+use super::cache::{CacheMemory, DevicePlace};
 use super::capture::Captures;
 use super::error::CudaError;
 use super::memory_error::run_error;
 use super::ready::ready;
 use crate::contract::CacheLayout;
 use crate::error::{Error, GraphSource};
+use crate::provider::idle::Idle;
 use crate::provider::onnxruntime::{
     GrowingGeneration, InPlaceGeneration, Loaded, RECORD_ASSIGNMENT, Setup, assigned_to,
 };
@@ -24,7 +25,7 @@ use crate::tensor::NamedTensors;
 /// A graph loaded by ONNX Runtime on a CUDA device.
 pub(crate) struct CudaBackend {
     /// Before the device, as all that uses it.
-    pub(super) idle: Idle,
+    pub(super) idle: Idle<CacheMemory>,
     pub(super) loaded: Loaded,
     pub(super) captures: Option<Captures>,
     /// How ONNX Runtime calls the device's memory.

@@ -6,14 +6,14 @@
 //! copying anything.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tmoe_driver::{Address, Device, DeviceMemory, Graph};
 
 use super::context::Context;
 use super::pass::PassError;
 use crate::contract::CacheLayout;
-use crate::provider::step::{ALIGNMENT, StepLayout, StepMemory};
+use crate::provider::step::{StepLayout, StepMemory, cache_tensor_bytes};
 
 /// One side of a cache: its tensors one behind the other.
 struct Side {
@@ -31,9 +31,7 @@ impl Side {
         batch: usize,
         capacity: usize,
     ) -> Result<Self, PassError> {
-        let elements = layout.shape(batch, capacity).into_iter().fold(1, usize::saturating_mul);
-        let tensor_bytes = elements.saturating_mul(layout.element_bytes());
-        let tensor_bytes = tensor_bytes.checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX);
+        let tensor_bytes = cache_tensor_bytes(layout, batch, capacity);
         let bytes = tensor_bytes.saturating_mul(layout.entries.len());
         let memory = DeviceMemory::reserve(device, bytes).map_err(|error| PassError::CacheMemory {
             error,
@@ -89,6 +87,16 @@ impl CacheMemory {
         Ok(Self { captured: HashMap::new(), sides, front: 0, batch, capacity, step: None })
     }
 
+    /// Whether it was reserved with these sizes.
+    pub(super) fn is_of(&self, batch: usize, capacity: usize) -> bool {
+        self.batch == batch && self.capacity == capacity
+    }
+
+    /// For another generation: its past on the first side, as when it was new.
+    pub(super) fn rewind(&mut self) {
+        self.front = 0;
+    }
+
     pub(super) fn batch(&self) -> usize {
         self.batch
     }
@@ -131,36 +139,5 @@ impl CacheMemory {
     /// What was written is the past of the next pass.
     pub(super) fn swap(&mut self) {
         self.front = 1 - self.front;
-    }
-}
-
-/// Caches that no generation uses, the newest last: with CUDA graphs, for their addresses.
-#[derive(Default)]
-pub(super) struct Idle(Mutex<Vec<CacheMemory>>);
-
-impl Idle {
-    /// More would hold memory that is hardly used again.
-    const MOST: usize = 2;
-
-    /// One of these sizes, its past on the first side, as when it was new.
-    pub(super) fn take(&self, batch: usize, capacity: usize) -> Option<CacheMemory> {
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = idle.iter().rposition(|cache| cache.batch == batch && cache.capacity == capacity)?;
-        let mut cache = idle.remove(index);
-        cache.front = 0;
-        Some(cache)
-    }
-
-    pub(super) fn put(&self, cache: CacheMemory) {
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.push(cache);
-        if idle.len() > Self::MOST {
-            idle.remove(0);
-        }
-    }
-
-    /// Gives the memory of all of them back.
-    pub(super) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

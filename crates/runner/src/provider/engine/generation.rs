@@ -26,8 +26,12 @@ impl<'a> EngineGeneration<'a> {
         batch: usize,
         capacity: usize,
     ) -> Result<Self, PassError> {
-        let cache = match backend.idle().and_then(|idle| idle.take(batch, capacity)) {
-            Some(cache) => cache,
+        let idle = backend.idle().and_then(|idle| idle.take(|cache| cache.is_of(batch, capacity)));
+        let cache = match idle {
+            Some(mut cache) => {
+                cache.rewind();
+                cache
+            }
             None => backend.reserve(|| CacheMemory::reserve(backend.device(), layout, batch, capacity))?,
         };
         Ok(Self { backend, layout, cache: Some(cache), past: 0 })

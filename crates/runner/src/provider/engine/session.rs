@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tmoe_driver::{CallError, Device, Graph};
 use tmoe_package::{Precision, Profile};
 
-use super::cache::{CacheMemory, Captured, CapturedPass, Idle};
+use super::cache::{CacheMemory, Captured, CapturedPass};
 use super::context::{Context, Contexts};
 use super::generation::EngineGeneration;
 use super::pass::{PassCache, PassError, bind, queue};
 use crate::contract::CacheLayout;
 use crate::error::{Error, GraphSource};
+use crate::provider::idle::Idle;
 use crate::provider::profile::{PassShape, max_batch};
 use crate::provider::step::{StepLayout, StepMemory};
 use crate::provider::{Backend, Generation};
@@ -31,7 +32,7 @@ pub(super) struct EngineFacts {
 /// An engine that is loaded on a device.
 pub(crate) struct EngineBackend {
     /// Before the contexts' maker and the device, as all that uses them.
-    idle: Idle,
+    idle: Idle<CacheMemory>,
     /// One context per profile. Who holds them works on the device alone: all contexts share their memory.
     contexts: Mutex<Vec<Box<dyn Context>>>,
     maker: Box<dyn Contexts>,
@@ -66,7 +67,7 @@ impl EngineBackend {
     }
 
     /// Caches to be kept for their addresses, with CUDA graphs.
-    pub(super) fn idle(&self) -> Option<&Idle> {
+    pub(super) fn idle(&self) -> Option<&Idle<CacheMemory>> {
         self.captures.then_some(&self.idle)
     }
 
