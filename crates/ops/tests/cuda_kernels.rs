@@ -5,13 +5,16 @@
 #[path = "../build/objects.rs"]
 mod objects;
 
+mod host_programs;
+
 use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::sync::OnceLock;
 
+use host_programs::compiler;
 use libtest_mimic::{Arguments, Failed, Trial};
 use objects::Compiler;
 
@@ -40,17 +43,6 @@ fn plugins() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins")
 }
 
-/// `$CXX`, `c++` or `g++`.
-fn compiler() -> Option<PathBuf> {
-    let chosen = env::var_os("CXX").filter(|program| !program.is_empty());
-    let candidates = chosen.into_iter().chain(["c++", "g++"].map(OsString::from));
-    candidates.map(PathBuf::from).find(|program| {
-        let mut version = Command::new(program);
-        version.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        version.status().is_ok_and(|status| status.success())
-    })
-}
-
 /// `*_test.cpp` and `*_test.cu`, those of the emulator itself included.
 fn test_sources() -> Result<Vec<PathBuf>, String> {
     let mut sources = objects::files(&plugins().join("tests"), &["cpp", "cu"])?;
@@ -63,15 +55,8 @@ fn run(name: &str, device: &str, order: &str, compiler: Option<&Path>) -> Result
     let compiler = compiler.ok_or("no C++ compiler")?;
     let programs = BUILT.get_or_init(|| build(compiler)).as_ref()?;
     let mut program = Command::new(programs.join(name));
-    program.args(["--device", device, "--order", order]).stdin(Stdio::null());
-    let output = program.output().map_err(|error| format!("cannot start {program:?}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let printed = String::from_utf8_lossy(&output.stdout);
-    let failures: Vec<&str> = printed.lines().filter(|line| !line.starts_with("ok ")).collect();
-    let error = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{program:?} ended with {}\n{}\n{error}", output.status, failures.join("\n")).into())
+    program.args(["--device", device, "--order", order]);
+    host_programs::run(program)
 }
 
 /// Compiles and links every test; gives the folder of the programs.

@@ -6,6 +6,8 @@
 #[path = "../build/objects.rs"]
 mod objects;
 
+mod host_programs;
+
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -13,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::OnceLock;
 
+use host_programs::compiler;
 use libtest_mimic::{Arguments, Failed, Trial};
 use objects::Compiler;
 use tmoe_ops::schema::{self, AttributeDefault, AttributeSpec};
@@ -55,17 +58,6 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// `$CXX`, `c++` or `g++`.
-fn compiler() -> Option<PathBuf> {
-    let chosen = env::var_os("CXX").filter(|program| !program.is_empty());
-    let candidates = chosen.into_iter().chain(["c++", "g++"].map(OsString::from));
-    candidates.map(PathBuf::from).find(|program| {
-        let mut version = Command::new(program);
-        version.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        version.status().is_ok_and(|status| status.success())
-    })
-}
-
 /// The folder of `NvInferRuntime.h`: the user's, or that of the package which Cargo fetches for `crates/tensorrt`.
 fn headers() -> Result<PathBuf, String> {
     let folder = match env::var_os(INCLUDE).filter(|folder| !folder.is_empty()) {
@@ -99,15 +91,8 @@ fn package() -> Result<PathBuf, String> {
 
 fn run(name: &str, device: &str, compiler: &Path, headers: &Path) -> Result<(), Failed> {
     let mut program = Command::new(built(compiler, headers)?.join(name));
-    program.args(["--device", device]).stdin(Stdio::null());
-    let output = program.output().map_err(|error| format!("cannot start {program:?}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let printed = String::from_utf8_lossy(&output.stdout);
-    let failures: Vec<&str> = printed.lines().filter(|line| !line.starts_with("ok ")).collect();
-    let error = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{program:?} ended with {}\n{}\n{error}", output.status, failures.join("\n")).into())
+    program.args(["--device", device]);
+    host_programs::run(program)
 }
 
 /// The names and kinds of attributes that the library's creators tell TensorRT, against those of the schemas.
