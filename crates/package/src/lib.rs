@@ -19,19 +19,21 @@
 //! - [`HashingWriter`] and [`hash_file`]: sha256 as bytes pass by.
 
 mod engine;
+mod flavour;
 mod hash;
 mod manifest;
 mod package;
+mod profile;
 
-pub use engine::{
-    Engine, EngineError, EngineManifest, Flavour, PluginLibrary, Profile, Span, UnknownFlavour,
-};
+pub use engine::{Engine, EngineError, EngineManifest, PluginLibrary};
+pub use flavour::{Flavour, UnknownFlavour};
 pub use hash::{HashingWriter, Sha256Hex, hash_bytes, hash_file};
 pub use manifest::{
     CacheType, FileEntry, GraphEntry, Manifest, ManifestError, OpSet, Positions, Precision, Source, Tool,
     UnknownOpSet,
 };
 pub use package::{Integrity, Package, PackageError};
+pub use profile::{Profile, Span};
 
 /// File names inside a package, the same in every package.
 pub mod files {
