@@ -3,6 +3,7 @@
 mod commands;
 mod input;
 mod interrupt;
+mod intervals;
 mod progress;
 mod session;
 mod text;
