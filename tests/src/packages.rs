@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::hash::Hash;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -130,6 +130,18 @@ impl Packages {
             }
             export_package(golden.checkpoint(), &output, variant.options())
         })
+    }
+
+    /// The folder of a small package that was trained, for examples in documentation.
+    ///
+    /// # Errors
+    ///
+    /// What the export says.
+    pub fn example(&self) -> Result<PathBuf, String> {
+        let goldens = Golden::all();
+        let demo =
+            goldens.iter().find(|golden| golden.name() == "demo").ok_or("there is no demo checkpoint")?;
+        Ok(self.package(demo, Variant::Last)?.folder().to_owned())
     }
 
     /// A session on the package of a checkpoint, shared by all who ask.

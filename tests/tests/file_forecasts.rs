@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 
 use tmoe_data::read::ReadOptions;
-use tmoe_forecast::{FileForecaster, RunError, SeriesForecast, SeriesProblem, Summary};
+use tmoe_forecast::{FileForecaster, Intervals, RunError, SeriesForecast, SeriesProblem, Summary};
 use tmoe_package::OpSet;
 use tmoe_runner::{CancelToken, Control, Forecaster, Provider, Session};
 use tmoe_tests::golden::Golden;
@@ -82,6 +82,35 @@ fn forecasts_are_those_of_each_series_alone_in_the_order_of_the_file() {
         }
         assert_eq!(seen.len(), 23);
     }
+}
+
+#[test]
+fn quantiles_are_those_of_the_series_of_a_chunk_however_it_is_batched() {
+    let intervals = Intervals::of_levels([0.5, 0.9]).unwrap().with_origins(3);
+    let run = |horizon: usize, budget: usize| {
+        let forecaster = Forecaster::new(session()).with_token_budget(budget);
+        let files = FileForecaster::new(forecaster, horizon).with_intervals(intervals.clone());
+        run(&files, table()).1
+    };
+    for (small, large) in run(3, 8).iter().zip(&run(3, 4096)) {
+        let (Ok(small), Ok(large)) = (&small.result, &large.result) else { continue };
+        let (small, large) = (small.quantiles.as_ref().unwrap(), large.quantiles.as_ref().unwrap());
+        assert_eq!((small.len(), small[0].len()), (4, 3));
+        for (small, large) in small.iter().flatten().zip(large.iter().flatten()) {
+            assert!((small - large).abs() <= 1e-4 * large.abs().max(1.0), "{small} is not {large}");
+        }
+        for step in 0..3 {
+            assert!(small.windows(2).all(|pair| pair[0][step] <= pair[1][step]), "{small:?}");
+        }
+    }
+    // No series has 2 x 9 points: nothing is known of errors 9 steps ahead.
+    let found = run(HORIZON, 64);
+    assert!(
+        found
+            .iter()
+            .filter_map(|series| series.result.as_ref().ok())
+            .all(|series| series.quantiles.is_none())
+    );
 }
 
 #[test]

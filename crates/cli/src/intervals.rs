@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use tmoe_forecast::{Intervals, LevelError};
+
 /// Which intervals, and from how many earlier forecasts.
 #[derive(clap::Args)]
 pub(crate) struct IntervalArguments {
@@ -21,6 +23,12 @@ pub(crate) struct IntervalArguments {
     interval_origins: usize,
 }
 
+/// What was asked for: bounds of intervals from the lowest to the highest, then quantiles.
+pub(crate) struct Bounds {
+    levels: Vec<Level>,
+    quantiles: Vec<Quantile>,
+}
+
 /// An interval's level, in percent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Level(f64);
@@ -33,6 +41,20 @@ impl IntervalArguments {
     /// Whether any were asked for.
     pub(crate) fn is_wanted(&self) -> bool {
         !self.levels.is_empty() || !self.quantiles.is_empty()
+    }
+
+    /// What was asked for.
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds { levels: self.levels(), quantiles: self.quantiles() }
+    }
+
+    /// How they are computed; `None` if none were asked for.
+    pub(crate) fn intervals(&self) -> Result<Option<Intervals>, LevelError> {
+        if !self.is_wanted() {
+            return Ok(None);
+        }
+        let intervals = Intervals::of_quantiles(self.bounds().fractions())?;
+        Ok(Some(intervals.with_origins(self.origins())))
     }
 
     /// The intervals' levels, ascending, each once.
@@ -48,6 +70,27 @@ impl IntervalArguments {
     /// From how many origins each series is forecast again.
     pub(crate) fn origins(&self) -> usize {
         self.interval_origins
+    }
+}
+
+impl Bounds {
+    /// The quantiles that all of these are, in their order.
+    fn fractions(&self) -> Vec<f64> {
+        let lower = self.levels.iter().rev().map(|level| Intervals::lower(level.fraction()));
+        let upper = self.levels.iter().map(|level| Intervals::upper(level.fraction()));
+        lower.chain(upper).chain(self.quantiles.iter().map(|quantile| quantile.fraction())).collect()
+    }
+
+    /// What each is called: `lo-95`, `lo-80`, `hi-80`, `hi-95`, `q-0.1`.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let lower = self.levels.iter().rev().map(|level| format!("lo-{level}"));
+        let upper = self.levels.iter().map(|level| format!("hi-{level}"));
+        lower.chain(upper).chain(self.quantiles.iter().map(|quantile| format!("q-{quantile}"))).collect()
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        2 * self.levels.len() + self.quantiles.len()
     }
 }
 
@@ -145,5 +188,18 @@ mod tests {
         };
         assert_eq!(arguments.levels(), [Level(80.0), Level(95.0)]);
         assert!(arguments.is_wanted());
+    }
+
+    #[test]
+    fn bounds_stand_from_the_lowest_to_the_highest_before_the_quantiles() {
+        let bounds =
+            Bounds { levels: vec![Level(80.0), Level(95.0)], quantiles: vec![Quantile(0.1), Quantile(0.5)] };
+        assert_eq!(bounds.names(), ["lo-95", "lo-80", "hi-80", "hi-95", "q-0.1", "q-0.5"]);
+        let expected = [0.025, 0.1, 0.9, 0.975, 0.1, 0.5];
+        let fractions = bounds.fractions();
+        assert_eq!((fractions.len(), bounds.len()), (6, 6));
+        for (found, expected) in fractions.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
+        }
     }
 }

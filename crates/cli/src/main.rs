@@ -23,7 +23,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    Forecast(commands::forecast::Arguments),
+    Forecast(Box<commands::forecast::Arguments>),
     Run(commands::run::Arguments),
     Evaluate(commands::evaluate::Arguments),
     Verify(commands::verify::Arguments),

@@ -2,10 +2,12 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
 
 use tmoe_package::Integrity;
 use tmoe_runner::{
-    GraphChoice, Package, ProviderChoice, ProviderOptions, Reduced, Session, SessionOptions, Span,
+    GraphChoice, Package, Provider, ProviderChoice, ProviderOptions, Reduced, Session, SessionOptions, Span,
     TensorRtOptions,
 };
 
@@ -169,12 +171,47 @@ impl EngineArguments {
 
     /// Opens the session, and says so if `auto` had to settle for a slower provider.
     pub(crate) fn open(&self, package: &Package) -> Result<Session, Failure> {
-        let options =
-            SessionOptions { provider: self.provider, graph: self.graph, resources: self.resources() };
-        let session = Session::open(package, &options)?;
+        let session = self.open_with(package, self.resources())?;
         if let Some(reason) = &session.selection().passed_over {
             eprintln!("note: running on {}, the slower provider: {reason}", session.provider());
         }
         Ok(session)
+    }
+
+    /// Opens so many sessions, or as many as are fastest, which share the threads that one alone would have: the first and the
+    /// others.
+    pub(crate) fn open_several(
+        &self,
+        package: &Package,
+        sessions: Option<NonZeroUsize>,
+    ) -> Result<(Arc<Session>, Vec<Arc<Session>>), Failure> {
+        let mut first = self.open(package)?;
+        let sessions = sessions.map_or_else(|| usual_sessions(&first), NonZeroUsize::get);
+        if first.provider() == Provider::Tract {
+            // It computes on the calling thread: one serves all.
+            let first = Arc::new(first);
+            return Ok((Arc::clone(&first), vec![first; sessions - 1]));
+        }
+        let threads = NonZeroUsize::new(first.threads() / sessions).unwrap_or(NonZeroUsize::MIN);
+        let open = || self.open_with(package, ProviderOptions { threads: Some(threads), ..self.resources() });
+        if threads.get() != first.threads() {
+            drop(first);
+            first = open()?;
+        }
+        let others = (1..sessions).map(|_| open().map(Arc::new)).collect::<Result<_, _>>()?;
+        Ok((Arc::new(first), others))
+    }
+
+    fn open_with(&self, package: &Package, resources: ProviderOptions) -> Result<Session, Failure> {
+        let options = SessionOptions { provider: self.provider, graph: self.graph, resources };
+        Ok(Session::open(package, &options)?)
+    }
+}
+
+/// How many sessions forecast a file fastest.
+fn usual_sessions(session: &Session) -> usize {
+    match session.provider() {
+        Provider::Tract => thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        _ => 1,
     }
 }

@@ -13,9 +13,10 @@ use std::thread;
 
 use tmoe_data::read::{Entry, ReadError};
 use tmoe_data::{TimeColumn, TimeSeries};
-use tmoe_runner::{Control, Forecast, Forecaster, Series};
+use tmoe_runner::{Control, Forecast, Forecaster, Series, SeriesError};
 
 use crate::error::{RunError, SeriesProblem};
+use crate::intervals::{IntervalForecast, Intervals};
 use crate::order::Order;
 
 /// Points of a chunk unless said otherwise: 1024 series of 512 points.
@@ -27,6 +28,7 @@ pub struct FileForecaster {
     forecasters: Vec<Forecaster>,
     horizon: usize,
     chunk_points: usize,
+    intervals: Option<Intervals>,
 }
 
 /// What came of a series.
@@ -49,6 +51,8 @@ pub struct Forecasted {
     pub time: TimeColumn,
     /// The forecast.
     pub forecast: Forecast,
+    /// What [`FileForecaster::with_intervals`] asked for: see [`IntervalForecast::quantiles`].
+    pub quantiles: Option<Vec<Vec<f32>>>,
 }
 
 /// How many series there were.
@@ -63,7 +67,7 @@ pub struct Summary {
 impl FileForecaster {
     /// Forecasts `horizon` points of every series.
     pub fn new(forecaster: Forecaster, horizon: usize) -> Self {
-        Self { forecasters: vec![forecaster], horizon, chunk_points: CHUNK_POINTS }
+        Self { forecasters: vec![forecaster], horizon, chunk_points: CHUNK_POINTS, intervals: None }
     }
 
     /// Chunks are forecast at the same time by this forecaster too, on a session of its own: where a small model does not keep
@@ -79,6 +83,12 @@ impl FileForecaster {
     #[must_use]
     pub fn with_chunk_points(self, chunk_points: usize) -> Self {
         Self { chunk_points, ..self }
+    }
+
+    /// Gives quantiles beside the forecasts. A series that is too short to learn them from itself has those of its chunk.
+    #[must_use]
+    pub fn with_intervals(self, intervals: Intervals) -> Self {
+        Self { intervals: Some(intervals), ..self }
     }
 
     /// Forecasts series as they come and hands each to `sink`, in their order, on the caller's thread. `control` stops the run, and
@@ -136,18 +146,33 @@ impl FileForecaster {
         entries: Vec<Entry>,
         control: &Control<'_>,
     ) -> Result<Vec<SeriesForecast>, tmoe_runner::Error> {
-        let usable = entries.iter().filter_map(|entry| entry.series.as_ref().ok());
-        let series = usable.map(|series| Series::new(series.values.as_slice()).named(series.id.as_str()));
-        let mut forecasts = forecaster.forecast_each(series, self.horizon, control)?.into_iter();
+        let mut forecasts = self.of_usable(forecaster, &entries, control)?.into_iter();
         let joined = entries.into_iter().map(|Entry { id, index, series, .. }| {
             let result = series.map_err(SeriesProblem::from).and_then(|series| {
-                let forecast =
+                let IntervalForecast { points: forecast, quantiles } =
                     forecasts.next().unwrap_or_else(|| unreachable!("every usable series has a result"))?;
-                Ok(Forecasted { time: series.future(self.horizon)?, series, forecast })
+                Ok(Forecasted { time: series.future(self.horizon)?, series, forecast, quantiles })
             });
             SeriesForecast { id, index, result }
         });
         Ok(joined.collect())
+    }
+
+    /// The forecasts of the series that are in order.
+    fn of_usable(
+        &self,
+        forecaster: &Forecaster,
+        entries: &[Entry],
+        control: &Control<'_>,
+    ) -> Result<Vec<Result<IntervalForecast, SeriesError>>, tmoe_runner::Error> {
+        let usable = entries.iter().filter_map(|entry| entry.series.as_ref().ok());
+        let series = usable.map(|series| Series::new(series.values.as_slice()).named(series.id.as_str()));
+        if let Some(intervals) = &self.intervals {
+            return intervals.forecast(forecaster, &series.collect::<Vec<_>>(), self.horizon, control);
+        }
+        let forecasts = forecaster.forecast_each(series, self.horizon, control)?;
+        let alone = |points| IntervalForecast { points, quantiles: None };
+        Ok(forecasts.into_iter().map(|forecast| forecast.map(alone)).collect())
     }
 }
 

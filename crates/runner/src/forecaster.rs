@@ -81,6 +81,17 @@ impl Forecaster {
         &self.session
     }
 
+    /// How many of a series' newest points the model sees at most when it forecasts `horizon` points.
+    ///
+    /// # Errors
+    ///
+    /// When the horizon is 0 or leaves no room for a context, or the context was set to 0.
+    pub fn context(&self, horizon: usize) -> Result<usize, SeriesError> {
+        let limits = self.limits(horizon)?;
+        let room = limits.positions - horizon;
+        Ok(limits.context.map_or(room, |context| context.min(room)))
+    }
+
     /// Forecasts the `horizon` points after each series' last row, in the order of the input.
     ///
     /// NaN is a missing point: it is masked. **Missing points at the end** are forecast first and then dropped from
@@ -275,7 +286,11 @@ mod tests {
         assert_eq!(forecasts[0].context, POSITIONS - 64);
         assert_eq!(forecasts[0].values, counting(1000.0, 64));
         assert_eq!(passes.lock().unwrap()[0].input_ids.shape(), [1, POSITIONS - 64, 1]);
-        let forecasts = forecaster.with_context(10).forecast([&long], 64).unwrap();
+        assert_eq!(forecaster.context(64), Ok(POSITIONS - 64));
+        let forecaster = forecaster.with_context(10);
+        assert_eq!(forecaster.context(64), Ok(10));
+        assert!(forecaster.context(0).is_err() && forecaster.context(POSITIONS).is_err());
+        let forecasts = forecaster.forecast([&long], 64).unwrap();
         assert_eq!(forecasts[0].context, 10);
     }
 

@@ -9,6 +9,7 @@ mod evaluate;
 mod forecast;
 #[cfg(unix)]
 mod interrupt;
+mod intervals;
 #[cfg(target_os = "linux")]
 mod no_cuda;
 #[cfg(target_os = "linux")]
@@ -70,6 +71,7 @@ fn main() -> ExitCode {
         ("forecast", forecast::TESTS, None),
         #[cfg(unix)]
         ("interrupt", interrupt::TESTS, None),
+        ("intervals", intervals::TESTS, None),
         #[cfg(target_os = "linux")]
         ("no_cuda", no_cuda::TESTS, None),
         #[cfg(target_os = "linux")]

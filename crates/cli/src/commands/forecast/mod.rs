@@ -4,17 +4,19 @@ mod drawing;
 mod notes;
 mod output;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use tmoe_data::read::SeriesReader;
 use tmoe_forecast::{FileForecaster, RunError, SeriesForecast};
-use tmoe_runner::{Control, Forecaster, Normalization, check_horizon};
+use tmoe_runner::{Control, Forecaster, Normalization, Package, check_horizon};
 
 use self::drawing::DrawArguments;
 use self::notes::Notes;
 use self::output::OutputArguments;
 use crate::input::InputArguments;
+use crate::intervals::IntervalArguments;
 use crate::progress::SeriesBar;
 use crate::session::SessionArguments;
 use crate::{Failure, interrupt};
@@ -38,12 +40,18 @@ pub(crate) struct Arguments {
     /// How values are scaled: by mean and standard deviation of the context (window), or not at all (none)
     #[arg(long, default_value = "window")]
     normalize: Normalization,
+    /// Sessions that forecast at the same time, each with its share of the threads and with weights of its own [default: as many as
+    /// are fastest]
+    #[arg(long, value_name = "N")]
+    sessions: Option<NonZeroUsize>,
     /// Points of context, padding included, that one pass takes; more is faster until memory or caches are full
     #[arg(long, value_name = "N")]
     batch_points: Option<usize>,
     /// Fail if any series cannot be forecast; otherwise such series are named, and the others forecast
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    intervals: IntervalArguments,
     #[command(flatten)]
     output: OutputArguments,
     #[command(flatten)]
@@ -59,21 +67,38 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let reader = arguments.input.open()?;
     let package = arguments.session.package()?;
     check_horizon(arguments.horizon, package.manifest().model.max_positions())?;
-    let mut forecaster = Forecaster::new(arguments.session.open(&package)?);
-    forecaster = forecaster.with_normalization(arguments.normalize);
-    if let Some(points) = arguments.context {
-        forecaster = forecaster.with_context(points);
-    }
-    if let Some(points) = arguments.batch_points {
-        forecaster = forecaster.with_token_budget(points);
-    }
-    forecast(arguments, reader, FileForecaster::new(forecaster, arguments.horizon))?;
+    let files = forecaster(arguments, &package)?;
+    forecast(arguments, reader, &files)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn forecast(arguments: &Arguments, reader: SeriesReader, files: FileForecaster) -> Result<(), Failure> {
+/// Opens the sessions.
+fn forecaster(arguments: &Arguments, package: &Package) -> Result<FileForecaster, Failure> {
+    let with_options = |session| {
+        let mut forecaster = Forecaster::new(session).with_normalization(arguments.normalize);
+        if let Some(points) = arguments.context {
+            forecaster = forecaster.with_context(points);
+        }
+        if let Some(points) = arguments.batch_points {
+            forecaster = forecaster.with_token_budget(points);
+        }
+        forecaster
+    };
+    let (first, others) = arguments.session.engine.open_several(package, arguments.sessions)?;
+    let mut files = FileForecaster::new(with_options(first), arguments.horizon);
+    for session in others {
+        files = files.with_another(with_options(session));
+    }
+    Ok(match arguments.intervals.intervals()? {
+        Some(intervals) => files.with_intervals(intervals),
+        None => files,
+    })
+}
+
+fn forecast(arguments: &Arguments, reader: SeriesReader, files: &FileForecaster) -> Result<(), Failure> {
     let token = interrupt::token()?;
-    let mut writer = arguments.output.writer(&reader, arguments.force)?;
+    let bounds = arguments.intervals.bounds();
+    let mut writer = arguments.output.writer(&reader, &bounds, arguments.force)?;
     let mut notes = Notes::default();
     let mut drawing = arguments.draw.start(format!("{}-point forecast", arguments.horizon));
     let entries = reader.in_background(READ_AHEAD);
@@ -82,7 +107,7 @@ fn forecast(arguments: &Arguments, reader: SeriesReader, files: FileForecaster) 
     let control = Control::new().with_cancel(&token).with_progress(&report);
     let result = files.run(bar.counting(entries), &control, |series| -> Result<(), Failure> {
         bar.done();
-        notes.add(&series);
+        notes.add(&series, arguments.intervals.is_wanted());
         if let (true, SeriesForecast { id, result: Err(problem), .. }) = (arguments.strict, &series) {
             return Err(format!("the series `{id}`: {problem}").into());
         }
@@ -90,12 +115,12 @@ fn forecast(arguments: &Arguments, reader: SeriesReader, files: FileForecaster) 
         writer.append(&series)
     });
     bar.finish();
-    let summary = result.map_err(|error| match error {
+    result.map_err(|error| match error {
         RunError::Sink(error) => error,
         other => other.into(),
     })?;
     writer.finish()?;
-    notes.print(summary);
+    notes.print();
     drawing.finish(arguments.force)
 }
 

@@ -1,7 +1,7 @@
 //! What a user should know of a run besides its result: series without a forecast, and what was mended.
 
 use tmoe_data::Repairs;
-use tmoe_forecast::{SeriesForecast, Summary};
+use tmoe_forecast::SeriesForecast;
 
 /// Notes of a kind that are printed; the rest is counted.
 const SHOWN: usize = 5;
@@ -9,37 +9,60 @@ const SHOWN: usize = 5;
 /// Collects notes and prints them, on standard error.
 #[derive(Default)]
 pub(super) struct Notes {
-    problems: Vec<String>,
-    repairs: Vec<String>,
-    repaired: u64,
+    repairs: Kind,
+    without_intervals: Kind,
+    problems: Kind,
+}
+
+/// Notes that say the same of several series.
+#[derive(Default)]
+struct Kind {
+    shown: Vec<String>,
+    all: u64,
 }
 
 impl Notes {
-    pub(super) fn add(&mut self, series: &SeriesForecast) {
-        match &series.result {
-            Err(problem) if self.problems.len() < SHOWN => {
-                self.problems.push(format!("no forecast of the series `{}`: {problem}", series.id));
+    /// Notes what came of a series, of which intervals may have been asked.
+    pub(super) fn add(&mut self, series: &SeriesForecast, intervals: bool) {
+        let id = &series.id;
+        let forecasted = match &series.result {
+            Ok(forecasted) => forecasted,
+            Err(problem) => {
+                return self.problems.add(|| format!("no forecast of the series `{id}`: {problem}"));
             }
-            Err(_) => {}
-            Ok(forecasted) if !forecasted.series.repairs.is_empty() => {
-                self.repaired += 1;
-                if self.repairs.len() < SHOWN {
-                    let repairs = in_words(&forecasted.series.repairs);
-                    self.repairs.push(format!("the series `{}`: {repairs}", series.id));
-                }
-            }
-            Ok(_) => {}
+        };
+        let repairs = &forecasted.series.repairs;
+        if !repairs.is_empty() {
+            self.repairs.add(|| format!("the series `{id}`: {}", in_words(repairs)));
+        }
+        if intervals && forecasted.quantiles.is_none() {
+            let points = forecasted.series.values.len();
+            self.without_intervals.add(|| {
+                format!(
+                    "no intervals for the series `{id}`: its {points} points, and the series read with it, are too few \
+                     to forecast them from an earlier origin"
+                )
+            });
         }
     }
 
-    pub(super) fn print(&self, summary: Summary) {
-        for (notes, all) in [(&self.repairs, self.repaired), (&self.problems, summary.failed)] {
-            for note in notes {
+    pub(super) fn print(&self) {
+        for Kind { shown, all } in [&self.repairs, &self.without_intervals, &self.problems] {
+            for note in shown {
                 eprintln!("note: {note}");
             }
-            if all > notes.len() as u64 {
-                eprintln!("note: (and {} more such series)", all - notes.len() as u64);
+            if *all > shown.len() as u64 {
+                eprintln!("note: (and {} more such series)", all - shown.len() as u64);
             }
+        }
+    }
+}
+
+impl Kind {
+    fn add(&mut self, note: impl FnOnce() -> String) {
+        self.all += 1;
+        if self.shown.len() < SHOWN {
+            self.shown.push(note());
         }
     }
 }

@@ -8,6 +8,7 @@ use tmoe_data::write::{Block, History, OutputFormat, OutputLayout, SeriesWriter,
 use tmoe_forecast::SeriesForecast;
 
 use crate::Failure;
+use crate::intervals::Bounds;
 
 /// The column of forecasts in long tables.
 const FORECAST: &str = "forecast";
@@ -63,8 +64,13 @@ impl OutputArguments {
         }
     }
 
-    /// Starts the output for the series of a file.
-    pub(super) fn writer(&self, reader: &SeriesReader, force: bool) -> Result<Writer, Failure> {
+    /// Starts the output for the series of a file, with columns for these bounds.
+    pub(super) fn writer(
+        &self,
+        reader: &SeriesReader,
+        bounds: &Bounds,
+        force: bool,
+    ) -> Result<Writer, Failure> {
         let format = self.format();
         let layout = match self.output_layout {
             LayoutArgument::Wide => OutputLayout::Wide,
@@ -74,8 +80,14 @@ impl OutputArguments {
             LayoutArgument::Auto => OutputLayout::Long,
         };
         let Columns { id, time, target } = reader.columns();
+        let columns =
+            [FORECAST.to_owned()].into_iter().chain(bounds.names().into_iter().map(|name| match layout {
+                // There each series' name comes first.
+                OutputLayout::Wide => name,
+                OutputLayout::Long => format!("{FORECAST}-{name}"),
+            }));
         let options =
-            WriteOptions::new(format, [FORECAST]).layout(layout).history(self.history).errors(true).names(
+            WriteOptions::new(format, columns).layout(layout).history(self.history).errors(true).names(
                 id.unwrap_or_else(|| "unique_id".to_owned()),
                 time.unwrap_or_else(|| "ds".to_owned()),
                 target.unwrap_or_else(|| "y".to_owned()),
@@ -84,7 +96,7 @@ impl OutputArguments {
             Some(path) => options.create(path, force)?,
             None => options.to_stream(std::io::stdout())?,
         };
-        Ok(Writer { writer, history: self.history })
+        Ok(Writer { writer, history: self.history, bounds: bounds.len() })
     }
 }
 
@@ -92,6 +104,7 @@ impl OutputArguments {
 pub(super) struct Writer {
     writer: SeriesWriter,
     history: bool,
+    bounds: usize,
 }
 
 impl Writer {
@@ -103,10 +116,20 @@ impl Writer {
         let history = self
             .history
             .then(|| History { time: forecasted.series.time.as_deref(), values: &forecasted.series.values });
+        let unknown;
+        let bounds = match &forecasted.quantiles {
+            Some(quantiles) => quantiles,
+            None => {
+                unknown = vec![vec![f32::NAN; forecasted.forecast.values.len()]; self.bounds];
+                &unknown
+            }
+        };
+        let columns: Vec<&[f32]> =
+            [&forecasted.forecast.values].into_iter().chain(bounds).map(Vec::as_slice).collect();
         Ok(self.writer.append(&Block {
             id: &series.id,
             time: Some(&forecasted.time),
-            columns: &[&forecasted.forecast.values],
+            columns: &columns,
             history,
         })?)
     }
