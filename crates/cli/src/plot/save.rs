@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tmoe_data::{WriteError, write_atomically};
 
 use crate::plot::figure::Figure;
-use crate::plot::{png, svg};
+use crate::plot::{html, png, svg};
 
 /// A picture format, chosen by a file's extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,13 +14,15 @@ pub enum PlotFormat {
     Svg,
     /// Portable network graphics.
     Png,
+    /// One HTML page to explore in a browser, with everything inside.
+    Html,
 }
 
 /// Why a plot was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum PlotError {
     /// The path has another extension, or none.
-    #[error("{}: plots are written as .svg or .png; give the file one of these extensions", path.display())]
+    #[error("{}: plots are written as .svg, .png or .html; give the file one of these extensions", path.display())]
     UnknownFormat {
         /// The path.
         path: PathBuf,
@@ -42,12 +44,13 @@ impl PlotFormat {
     /// The format of a path, by its extension in any case. Check it before long work.
     ///
     /// # Errors
-    /// When the extension is neither `svg` nor `png`.
+    /// When the extension is none of `svg`, `png` and `html`.
     pub fn of(path: &Path) -> Result<Self, PlotError> {
         let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
         match extension.as_deref() {
             Some("svg") => Ok(Self::Svg),
             Some("png") => Ok(Self::Png),
+            Some("html") => Ok(Self::Html),
             _ => Err(PlotError::UnknownFormat { path: path.to_owned() }),
         }
     }
@@ -66,6 +69,7 @@ pub fn save(figure: &Figure, path: &Path, force: bool) -> Result<(), PlotError> 
     let bytes = match PlotFormat::of(path)? {
         PlotFormat::Svg => svg::render(figure).map_err(draw_error)?.into_bytes(),
         PlotFormat::Png => png::render(figure).map_err(draw_error)?,
+        PlotFormat::Html => html::render(figure).map_err(draw_error)?.into_bytes(),
     };
     write_atomically(path, force, |out| out.write_all(&bytes))?;
     Ok(())
@@ -129,10 +133,11 @@ mod tests {
     fn the_format_is_the_extension_and_others_are_refused() {
         assert!(matches!(PlotFormat::of(Path::new("a/b.SVG")), Ok(PlotFormat::Svg)));
         assert!(matches!(PlotFormat::of(Path::new("b.png")), Ok(PlotFormat::Png)));
+        assert!(matches!(PlotFormat::of(Path::new("c.Html")), Ok(PlotFormat::Html)));
         let error = PlotFormat::of(Path::new("plot.pdf")).expect_err("no PDF").to_string();
         assert_eq!(
             error,
-            "plot.pdf: plots are written as .svg or .png; give the file one of these extensions"
+            "plot.pdf: plots are written as .svg, .png or .html; give the file one of these extensions"
         );
         assert!(PlotFormat::of(Path::new("plot")).is_err());
     }
