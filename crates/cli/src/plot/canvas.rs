@@ -113,7 +113,8 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
                             let (_, y) = self.units((0.0, from + (to - from) * share));
                             y
                         };
-                        let column = [(x, height(from.1, to.1)), (x, height(from.2, to.2))];
+                        // The right and lower edges are not part of a rectangle of pixels.
+                        let column = [(x, height(from.1, to.1)), (x + 1, height(from.2, to.2))];
                         self.area.draw(&Rectangle::new(column, color.filled())).map_err(failed)?;
                     }
                 }

@@ -10,7 +10,6 @@ use crate::plot::figure::{Figure, Panel, Part};
 
 const WIDTH: u32 = 1200;
 const PANEL_HEIGHT: u32 = 350;
-const HEADER_HEIGHT: u32 = 50;
 /// From here on panels stand two in a row.
 const TWO_COLUMNS_FROM: usize = 4;
 
@@ -33,7 +32,7 @@ const LABEL: Type = Type { size: 12.0, bold: false, color: SOFT_INK };
 /// The size of a figure in logical pixels.
 pub(super) fn size(figure: &Figure) -> (u32, u32) {
     let rows = figure.panels.len().div_ceil(columns(figure)).max(1);
-    (WIDTH, HEADER_HEIGHT + PANEL_HEIGHT * u32::try_from(rows).unwrap_or(1))
+    (WIDTH, header::height(figure) + PANEL_HEIGHT * u32::try_from(rows).unwrap_or(1))
 }
 
 fn columns(figure: &Figure) -> usize {
@@ -48,7 +47,7 @@ pub(super) fn draw<B: DrawingBackend>(canvas: &Canvas<'_, B>, figure: &Figure) -
     let width = f64::from(WIDTH) / columns as f64;
     for (index, panel) in figure.panels.iter().enumerate() {
         let left = (index % columns) as f64 * width;
-        let top = f64::from(HEADER_HEIGHT) + (index / columns) as f64 * f64::from(PANEL_HEIGHT);
+        let top = f64::from(header::height(figure)) + (index / columns) as f64 * f64::from(PANEL_HEIGHT);
         draw_panel(canvas, panel, left, top, width)?;
     }
     Ok(())

@@ -11,7 +11,23 @@
 //!        2024-02-01      2024-02-17 2024-02-20
 //! ```
 //!
-//! What came true is drawn as circles, and the widest prediction interval as faint dots.
+//! What came true is drawn as circles, and the bounds of the widest prediction interval as faint
+//! dots:
+//!
+//! ```text
+//! load            history ┊ forecast  ○ truth ● on forecast  ⠂⠂ 95 %
+//! 15.00 ┤                                         ⣀⡠⠤⠒⠊⠑⢄⡀      ○
+//!       │                                   ⣀⡠⠤⠒⠊⠉     ┊ ⠈●⡀⡀○
+//!       │                            ⢀⣀⡠⠤⠒⠊⠉           ┊   ⠈⠢⡀⠁⠂⠄⠄⡀
+//!       │                      ⢀⣀⠤⠔⠒⠉⠁                 ┊    ⠂⠈⠢⡀   ⠁
+//!       │               ⣀⣀⡠⠤⠔⠒⠉⠁                       ┊     ⠁⡀⠈⠢⡀
+//!       │        ⢀⣀⠤⠤⠒⠊⠉                               ┊       ⠄ ⠈⠒⢄
+//!       │  ⢀⣀⠤⠔⠒⠉⠁                                     ┊        ⠂
+//!       │⠒⠉⠁                                           ┊         ⠂
+//! −3.00 ┤                                              ┊          ⠁⡀
+//!       └──────────────────────────────────────────────┴────────────
+//!        2024-02-01                          2024-02-17   2024-02-20
+//! ```
 
 mod dots;
 mod title;
@@ -236,8 +252,16 @@ mod tests {
     fn judged() -> Figure {
         let band = |level, width: f64| Band {
             level,
-            lower: [12.0, 9.0, 6.0, 3.0].iter().enumerate().map(|(n, value)| value - width * n as f64).collect(),
-            upper: [12.0, 9.0, 6.0, 3.0].iter().enumerate().map(|(n, value)| value + width * n as f64).collect(),
+            lower: [12.0, 9.0, 6.0, 3.0]
+                .iter()
+                .enumerate()
+                .map(|(n, value)| value - width * n as f64)
+                .collect(),
+            upper: [12.0, 9.0, 6.0, 3.0]
+                .iter()
+                .enumerate()
+                .map(|(n, value)| value + width * n as f64)
+                .collect(),
         };
         let mut figure = ramp();
         let panel = figure.panels.pop().expect("one series");
@@ -269,6 +293,36 @@ load                      history ┊ forecast
     }
 
     #[test]
+    fn truth_is_drawn_as_circles_and_the_widest_interval_as_dots() {
+        let expected = "\
+load            history ┊ forecast  ○ truth ● on forecast  ⠂⠂ 95 %
+15.00 ┤                                         ⣀⡠⠤⠒⠊⠑⢄⡀      ○
+      │                                   ⣀⡠⠤⠒⠊⠉     ┊ ⠈●⡀⡀○
+      │                            ⢀⣀⡠⠤⠒⠊⠉           ┊   ⠈⠢⡀⠁⠂⠄⠄⡀
+      │                      ⢀⣀⠤⠔⠒⠉⠁                 ┊    ⠂⠈⠢⡀   ⠁
+      │               ⣀⣀⡠⠤⠔⠒⠉⠁                       ┊     ⠁⡀⠈⠢⡀
+      │        ⢀⣀⠤⠤⠒⠊⠉                               ┊       ⠄ ⠈⠒⢄
+      │  ⢀⣀⠤⠔⠒⠉⠁                                     ┊        ⠂
+      │⠒⠉⠁                                           ┊         ⠂
+−3.00 ┤                                              ┊          ⠁⡀
+      └──────────────────────────────────────────────┴────────────
+       2024-02-01                          2024-02-17   2024-02-20
+";
+        assert_eq!(render(&judged(), Style { width: 66, height: 12, ..SMALL }), expected);
+    }
+
+    #[test]
+    fn a_narrow_title_keeps_what_cannot_be_guessed() {
+        let title = |width| {
+            let text = render(&judged(), Style { width, ..SMALL });
+            text.lines().next().unwrap_or_default().to_owned()
+        };
+        assert_eq!(title(60), "load      history ┊ forecast  ○ truth ● on forecast  ⠂⠂ 95 %");
+        assert_eq!(title(44), "load    history ┊ forecast  ○ truth  ⠂⠂ 95 %");
+        assert_eq!(title(30), "load          ○ truth  ⠂⠂ 95 %");
+    }
+
+    #[test]
     fn colors_mark_the_forecast_and_change_nothing_else() {
         let colored = render(&ramp(), Style { colors: true, ..SMALL });
         assert!(colored.contains(Ink::Forecast.code()) && !colored.contains(Ink::Truth.code()));
@@ -296,9 +350,13 @@ load                      history ┊ forecast
 
     #[test]
     fn every_size_is_kept_to_and_every_figure_is_drawn() {
-        for figure in
-            [ramp(), judged(), figure(vec![], vec![]), figure(vec![5.0], vec![]), figure(vec![f64::NAN], vec![1.0])]
-        {
+        for figure in [
+            ramp(),
+            judged(),
+            figure(vec![], vec![]),
+            figure(vec![5.0], vec![]),
+            figure(vec![f64::NAN], vec![1.0]),
+        ] {
             for (width, height) in [(0, 0), (30, 6), (80, 24), (200, 50)] {
                 let text = render(&figure, Style { width, height, colors: false });
                 assert_eq!(text.lines().count(), height.max(MIN_HEIGHT));

@@ -4,7 +4,7 @@ use plotters::prelude::*;
 
 use crate::plot::band::Band;
 use crate::plot::canvas::{Align, Canvas, DrawError, Type};
-use crate::plot::chart::{BAND_OPACITY, FORECAST, HEADER_HEIGHT, HISTORY, INK, TRUTH, WIDTH};
+use crate::plot::chart::{BAND_OPACITY, FORECAST, FORECAST_GROUND, HISTORY, INK, TRUTH, WIDTH};
 use crate::plot::figure::{Figure, Part};
 
 const TITLE: Type = Type { size: 17.0, bold: true, color: INK };
@@ -12,21 +12,42 @@ const LEGEND: Type = Type { size: 13.0, bold: false, color: INK };
 
 const MARGIN: f64 = 24.0;
 const GAP: f64 = 24.0;
+const SWATCH_GAP: f64 = 8.0;
 const SWATCH_WIDTH: f64 = 26.0;
 const SWATCH_HEIGHT: f64 = 14.0;
 
+const LINE_HEIGHT: u32 = 30;
+const SPACE_BELOW: u32 = 20;
+
+/// The height of the header in logical pixels.
+pub(super) fn height(figure: &Figure) -> u32 {
+    SPACE_BELOW + LINE_HEIGHT * if has_short_legend(figure) { 1 } else { 2 }
+}
+
+/// The legend stands beside the title if it is short, or else below it: viewers' fonts may be wider
+/// than the one that text is measured with, and the title must be read to its end.
+fn has_short_legend(figure: &Figure) -> bool {
+    !figure.panels.iter().any(|panel| panel.has(Part::Truth) || !panel.bands.is_empty())
+}
+
 pub(super) fn draw<B: DrawingBackend>(canvas: &Canvas<'_, B>, figure: &Figure) -> Result<(), DrawError> {
-    let middle = f64::from(HEADER_HEIGHT) * 0.6;
-    let mut right = f64::from(WIDTH) - MARGIN;
-    for Entry { name, swatch } in legend(figure).into_iter().rev() {
-        right -= canvas.width(&name, LEGEND);
-        canvas.text(&name, (right, middle), LEGEND, Align::Left)?;
-        right -= 8.0;
-        swatch.draw(canvas, right - SWATCH_WIDTH, middle)?;
-        right -= SWATCH_WIDTH + GAP;
+    let line = f64::from(LINE_HEIGHT);
+    let right = f64::from(WIDTH) - MARGIN;
+    let legend = legend(figure);
+    let width = |entry: &Entry| SWATCH_WIDTH + SWATCH_GAP + canvas.width(&entry.name, LEGEND) + GAP;
+    let (mut left, middle, room) = if has_short_legend(figure) {
+        let left = right + GAP - legend.iter().map(width).sum::<f64>();
+        (left, line, left - GAP - MARGIN)
+    } else {
+        (MARGIN, line * 2.0, right - MARGIN)
+    };
+    for entry in &legend {
+        entry.swatch.draw(canvas, left, middle)?;
+        canvas.text(&entry.name, (left + SWATCH_WIDTH + SWATCH_GAP, middle), LEGEND, Align::Left)?;
+        left += width(entry);
     }
-    let title = canvas.fitted(&figure.full_title(), TITLE, right - MARGIN);
-    canvas.text(&title, (MARGIN, middle), TITLE, Align::Left)
+    let title = canvas.fitted(&figure.full_title(), TITLE, room);
+    canvas.text(&title, (MARGIN, line), TITLE, Align::Left)
 }
 
 /// A name and what it looks like in the panels.
@@ -75,6 +96,7 @@ impl Swatch {
             Self::Line(color) => canvas.line(&[(left, middle), (right, middle)], *color, 2.5),
             Self::Band(layers) => {
                 let (top, bottom) = (middle - SWATCH_HEIGHT / 2.0, middle + SWATCH_HEIGHT / 2.0);
+                canvas.rectangle((left, top), (right, bottom), FORECAST_GROUND.to_rgba())?;
                 (0..*layers).try_for_each(|_| {
                     canvas.rectangle((left, top), (right, bottom), FORECAST.mix(BAND_OPACITY))
                 })
@@ -107,6 +129,9 @@ mod tests {
         assert_eq!(names(vec![panel(&[1.0, f64::NAN], &[f32::NAN])]), ["history"]);
         let with_bands = plain.clone().with_bands(vec![band(80.0), band(95.0)]);
         let with_all = plain.clone().with_bands(vec![band(95.0)]).with_truth(&[1.0]);
-        assert_eq!(names(vec![plain, with_bands, with_all]), ["history", "forecast", "truth", "80 %", "95 %"]);
+        assert_eq!(
+            names(vec![plain, with_bands, with_all]),
+            ["history", "forecast", "truth", "80 %", "95 %"]
+        );
     }
 }

@@ -4,7 +4,7 @@
 const HEIGHT = 320;
 const MARGIN = { left: 16, right: 16, top: 10, bottom: 44 };
 const LETTER = 7; // the width of a digit in an axis label
-const ROOM_PER_TICK = 110;
+const ROOM_PER_TICK = 95;
 
 function start() {
   const figure = JSON.parse(document.getElementById("figure").textContent);

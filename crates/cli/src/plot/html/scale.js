@@ -263,7 +263,8 @@ function description(panel) {
     const start = trace.first + panel.history.length;
     const [first, last] = [panel.time[start], panel.time[start + trace.values.length - 1]];
     const name = trace.name[0].toUpperCase() + trace.name.slice(1);
-    return `${name}: ${values.length} points from ${first} to ${last}, between ${low} and ${high}.`;
+    const points = values.length === 1 ? "1 point" : `${values.length} points`;
+    return `${name}: ${points} from ${first} to ${last}, between ${low} and ${high}.`;
   });
   return sentences.length > 0 ? sentences.join(" ") : "Every point is missing.";
 }

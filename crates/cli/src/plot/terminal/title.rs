@@ -37,7 +37,8 @@ fn length(legend: &[(Ink, String)]) -> usize {
 /// The legends of a panel, from the whole one to what cannot be guessed.
 fn legends(panel: &Panel) -> Vec<Legend> {
     let piece = |ink, text: &str| (ink, text.to_owned());
-    let sides = vec![piece(Ink::Plain, "history "), piece(Ink::Faint, "┊"), piece(Ink::Forecast, " forecast")];
+    let sides =
+        vec![piece(Ink::Plain, "history "), piece(Ink::Faint, "┊"), piece(Ink::Forecast, " forecast")];
     let mut truth = Legend::new();
     if panel.has(Part::Truth) {
         truth.push((Ink::Truth, format!("{TRUTH} truth")));
