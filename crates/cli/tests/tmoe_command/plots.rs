@@ -16,7 +16,8 @@ pub(crate) const TESTS: &[(&str, crate::Test)] = crate::tests![
     a_terminal_s_drawing_stays_out_of_standard_output,
 ];
 
-pub(crate) const WITH_NODE: &[(&str, crate::Test)] = crate::tests![the_script_of_a_page_draws_what_it_should];
+pub(crate) const WITH_NODE: &[(&str, crate::Test)] =
+    crate::tests![the_scripts_of_a_page_draw_and_follow_the_pointer];
 
 /// Whether Node.js is there, which runs scripts without a browser.
 pub(crate) fn has_node() -> bool {
@@ -86,11 +87,11 @@ fn a_picture_of_another_format_is_refused_before_any_work(shared: &Shared) {
     }
 }
 
-fn the_script_of_a_page_draws_what_it_should(_: &Shared) {
+fn the_scripts_of_a_page_draw_and_follow_the_pointer(_: &Shared) {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/plot/html");
-    for arguments in [["--check", "page.js"].as_slice(), &["scale.test.js"]] {
-        let output = Command::new("node").args(arguments).current_dir(&scripts).output().unwrap();
-        assert!(output.status.success(), "{arguments:?}\n{}", String::from_utf8_lossy(&output.stderr));
+    for test in ["scale.test.js", "page.test.js"] {
+        let output = Command::new("node").arg(test).current_dir(&scripts).output().unwrap();
+        assert!(output.status.success(), "{test}\n{}", String::from_utf8_lossy(&output.stderr));
     }
 }
 

@@ -320,8 +320,7 @@ function followPointers(chart, x, zoom, pan, readAt) {
     const [a, b] = [drag?.from, x(event)].map((place) => chart.step(place)).sort((a, b) => a - b);
     if (drag?.kind === "select" && event.type === "pointerup" && Math.abs(x(event) - drag.from) > 5) {
       const [from, to] = chart.view;
-      const selected = [Math.max(a, from), Math.min(b, to)];
-      zoom((selected[1] - selected[0]) / (to - from), anchorOf(selected, [from, to]));
+      chart.show((whole) => selected([Math.max(a, from), Math.min(b, to)], whole));
     }
     drag = null;
     chart.selection.replaceChildren();
@@ -330,13 +329,6 @@ function followPointers(chart, x, zoom, pan, readAt) {
   svg.addEventListener("pointerup", end);
   svg.addEventListener("pointercancel", end);
   svg.addEventListener("pointerleave", () => readAt(null));
-}
-
-// The step that keeps its place when a view shrinks to a part of itself.
-function anchorOf([a, b], [from, to]) {
-  const left = a - from;
-  const right = to - b;
-  return left + right > 0 ? a + ((b - a) * left) / (left + right) : (from + to) / 2;
 }
 
 function followKeys(chart, zoom, pan, readAt) {

@@ -42,13 +42,16 @@ function within([from, to], [first, last]) {
   return [start, start + width];
 }
 
+// A part of the whole as a view, not narrower than a few points.
+function selected([from, to], whole) {
+  const width = Math.max(to - from, Math.min(4, whole[1] - whole[0]));
+  const center = (from + to) / 2;
+  return within([center - width / 2, center + width / 2], whole);
+}
+
 // A view `factor` times as wide, in which the step `anchor` stays where it is.
 function zoomed([from, to], factor, anchor, whole) {
-  const narrowest = Math.min(4, whole[1] - whole[0]);
-  const width = Math.max((to - from) * factor, narrowest);
-  const share = to > from ? (anchor - from) / (to - from) : 0.5;
-  const start = anchor - share * width;
-  return within([start, start + width], whole);
+  return selected([anchor - (anchor - from) * factor, anchor + (to - anchor) * factor], whole);
 }
 
 function panned([from, to], by, whole) {
@@ -101,6 +104,7 @@ function timeTicks(panel, [from, to], most) {
   const start = panel.history.length;
   const first = Math.max(Math.ceil(from) + start, 0);
   const last = Math.min(Math.floor(to) + start, panel.time.length - 1);
+  if (last < first) return [];
   if (panel.calendar) {
     const stamps = [];
     const stamp = (position) => (stamps[position] ??= timeStamp(panel.time[position]));
@@ -270,5 +274,5 @@ function description(panel) {
 }
 
 if (typeof module !== "undefined") {
-  module.exports = { wholeView, widestView, within, zoomed, panned, timeStamp, timeTicks, valueTicks, traces, legend, runs, extent, reading, description };
+  module.exports = { wholeView, widestView, within, selected, zoomed, panned, timeStamp, timeTicks, valueTicks, traces, legend, runs, extent, reading, description };
 }

@@ -28,8 +28,13 @@ const tests = {
     assert.deepEqual(scale.zoomed([0, 100], 0.5, 50, [0, 100]), [25, 75]);
     assert.deepEqual(scale.zoomed([0, 100], 0.5, 0, [0, 100]), [0, 50]);
     assert.deepEqual(scale.zoomed([90, 100], 2, 100, [0, 100]), [80, 100]);
-    assert.deepEqual(scale.zoomed([0, 100], 1e-9, 40, [0, 100])[1] - scale.zoomed([0, 100], 1e-9, 40, [0, 100])[0], 4);
+    assert.deepEqual(scale.zoomed([0, 100], 0, 40, [0, 100]), [38, 42]);
     assert.equal(scale.zoomed([25, 75], 4, 50, [0, 100]), null);
+  },
+  "a selection is a view, but not of fewer than five points"() {
+    assert.deepEqual(scale.selected([10, 30], [0, 100]), [10, 30]);
+    assert.deepEqual(scale.selected([10, 11], [0, 100]), [8.5, 12.5]);
+    assert.equal(scale.selected([0, 1], [0, 3]), null);
   },
   "a view is moved up to the ends"() {
     assert.deepEqual(scale.panned([10, 20], 5, [0, 100]), [15, 25]);
@@ -64,6 +69,10 @@ const tests = {
     assert.deepEqual(scale.timeTicks(steps, [-50, 9], 4).map(({ step, label }) => [step, label]), [[-41, "-40"], [-21, "-20"], [-1, "0"]]);
     const mixed = { ...steps, time: [...hours(50), ...steps.time.slice(50)] };
     assert.equal(scale.timeTicks(mixed, [-50, 9], 4).length, 3);
+  },
+  "a panel without points has no ticks"() {
+    const empty = panel({ calendar: true });
+    assert.deepEqual(scale.timeTicks(empty, scale.wholeView(empty), 4), []);
   },
   "values have round ticks with as many decimals as they need"() {
     const labels = (low, high) => scale.valueTicks(low, high, 5).map(({ label }) => label);
