@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use tmoe_cli::plot::Band;
 use tmoe_forecast::{Intervals, LevelError};
 
 /// Which intervals, and from how many earlier forecasts.
@@ -86,6 +87,18 @@ impl Bounds {
         let lower = self.levels.iter().rev().map(|level| format!("lo-{level}"));
         let upper = self.levels.iter().map(|level| format!("hi-{level}"));
         lower.chain(upper).chain(self.quantiles.iter().map(|quantile| format!("q-{quantile}"))).collect()
+    }
+
+    /// The intervals, to be drawn, of values for all of these in their order.
+    pub(crate) fn bands(&self, values: &[Vec<f32>]) -> Vec<Band> {
+        let count = self.levels.len();
+        let side = |index: usize| values.get(index).into_iter().flatten().copied().map(f64::from).collect();
+        let band = |(index, level): (usize, &Level)| Band {
+            level: level.percent(),
+            lower: side(count - 1 - index),
+            upper: side(count + index),
+        };
+        self.levels.iter().enumerate().map(band).collect()
     }
 
     /// How many there are.
@@ -201,5 +214,9 @@ mod tests {
         for (found, expected) in fractions.iter().zip(expected) {
             assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
         }
+        let values: Vec<Vec<f32>> = (0..6_u8).map(|bound| vec![f32::from(bound)]).collect();
+        let bands = bounds.bands(&values);
+        let bands = bands.iter().map(|band| (band.level, band.lower[0], band.upper[0]));
+        assert_eq!(bands.collect::<Vec<_>>(), [(80.0, 1.0, 2.0), (95.0, 0.0, 3.0)]);
     }
 }

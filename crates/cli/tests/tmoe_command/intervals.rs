@@ -15,6 +15,7 @@ pub(crate) const TESTS: &[(&str, crate::Test)] = crate::tests![
     long_tables_and_json_lines_name_bounds_after_the_forecast,
     a_series_too_short_has_the_errors_of_the_others,
     without_any_errors_there_are_no_intervals_and_a_note,
+    intervals_are_drawn,
     levels_beyond_their_range_are_refused,
 ];
 
@@ -140,6 +141,34 @@ fn without_any_errors_there_are_no_intervals_and_a_note(shared: &Shared) {
     let printed = Printed::read(&outcome.success());
     assert!(printed.columns[0].iter().all(|value| value.is_finite()));
     assert!(printed.columns[1..].iter().flatten().all(|value| value.is_nan()));
+}
+
+fn intervals_are_drawn(shared: &Shared) {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("table.csv");
+    write_columns(&path, &[uneven(5)]);
+    let plots = ["plot.svg", "plot.html"].map(|name| folder.path().join(name));
+    let arguments = arguments![
+        "forecast",
+        shared.package("moe"),
+        "--input",
+        path,
+        "--horizon",
+        "6",
+        "--levels",
+        "80,99.5",
+        "--plot",
+        plots[0],
+        "--plot",
+        plots[1]
+    ];
+    Outcome::of(command(arguments).args(["--provider", "tract"])).success();
+    for plot in plots {
+        let text = fs::read_to_string(&plot).unwrap();
+        assert!(text.contains("80") && text.contains("99.5"), "{}", plot.display());
+    }
+    let printed = fs::read_to_string(folder.path().join("plot.svg")).unwrap();
+    assert!(printed.contains("80 %") && printed.contains("99.5 %"));
 }
 
 fn levels_beyond_their_range_are_refused(shared: &Shared) {

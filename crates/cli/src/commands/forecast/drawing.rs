@@ -8,6 +8,7 @@ use tmoe_cli::plot::{self, Figure, Panel, Past, PlotFormat, terminal};
 use tmoe_forecast::SeriesForecast;
 
 use crate::Failure;
+use crate::intervals::Bounds;
 
 /// What to draw, and where.
 #[derive(clap::Args)]
@@ -65,7 +66,8 @@ pub(super) struct Drawing {
 }
 
 impl Drawing {
-    pub(super) fn add(&mut self, series: &SeriesForecast) {
+    /// Adds a series with the intervals among its bounds.
+    pub(super) fn add(&mut self, series: &SeriesForecast, bounds: &Bounds) {
         let Ok(forecasted) = &series.result else { return };
         self.forecasts += 1;
         let wanted = self.terminal || !self.files.is_empty();
@@ -73,7 +75,9 @@ impl Drawing {
             return;
         }
         let past = Past { time: forecasted.series.time.as_deref(), values: &forecasted.series.values };
-        self.panels.push(Panel::new(&series.id, past, &forecasted.time, &forecasted.forecast.values));
+        let panel = Panel::new(&series.id, past, &forecasted.time, &forecasted.forecast.values);
+        let bands = forecasted.quantiles.as_deref().map(|values| bounds.bands(values));
+        self.panels.push(panel.with_bands(bands.unwrap_or_default()));
     }
 
     pub(super) fn finish(self, force: bool) -> Result<(), Failure> {

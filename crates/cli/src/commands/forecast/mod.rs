@@ -111,7 +111,7 @@ fn forecast(arguments: &Arguments, reader: SeriesReader, files: &FileForecaster)
         if let (true, SeriesForecast { id, result: Err(problem), .. }) = (arguments.strict, &series) {
             return Err(format!("the series `{id}`: {problem}").into());
         }
-        drawing.add(&series);
+        drawing.add(&series, &bounds);
         writer.append(&series)
     });
     bar.finish();
