@@ -19,15 +19,19 @@ use crate::error::{RunError, SeriesProblem};
 use crate::intervals::{IntervalForecast, Intervals};
 use crate::order::Order;
 
-/// Points of a chunk unless said otherwise: 1024 series of 512 points.
+/// Points of the chunks of all forecasters unless said otherwise: 1024 series of 512 points.
 const CHUNK_POINTS: usize = 1 << 19;
+
+/// Points of a chunk at least, however many forecasters share them: 128 series of 512 points, a few batches.
+const MIN_CHUNK_POINTS: usize = 1 << 16;
 
 /// Forecasts files of series of any number and length.
 #[derive(Clone, Debug)]
 pub struct FileForecaster {
     forecasters: Vec<Forecaster>,
     horizon: usize,
-    chunk_points: usize,
+    /// As it was set.
+    chunk_points: Option<usize>,
     intervals: Option<Intervals>,
 }
 
@@ -67,7 +71,7 @@ pub struct Summary {
 impl FileForecaster {
     /// Forecasts `horizon` points of every series.
     pub fn new(forecaster: Forecaster, horizon: usize) -> Self {
-        Self { forecasters: vec![forecaster], horizon, chunk_points: CHUNK_POINTS, intervals: None }
+        Self { forecasters: vec![forecaster], horizon, chunk_points: None, intervals: None }
     }
 
     /// Chunks are forecast at the same time by this forecaster too, on a session of its own: where a small model does not keep
@@ -82,7 +86,12 @@ impl FileForecaster {
     /// memory.
     #[must_use]
     pub fn with_chunk_points(self, chunk_points: usize) -> Self {
-        Self { chunk_points, ..self }
+        Self { chunk_points: Some(chunk_points), ..self }
+    }
+
+    /// Few enough that a file of some hundred series keeps every forecaster busy.
+    fn chunk_points(&self) -> usize {
+        self.chunk_points.unwrap_or((CHUNK_POINTS / self.forecasters.len()).max(MIN_CHUNK_POINTS))
     }
 
     /// Gives quantiles beside the forecasts. A series that is too short to learn them from itself has those of its chunk.
@@ -105,7 +114,8 @@ impl FileForecaster {
         mut sink: impl FnMut(SeriesForecast) -> Result<(), E>,
     ) -> Result<Summary, RunError<E>> {
         let mut entries = entries.fuse();
-        let source = Mutex::new(move || chunk(&mut entries, self.chunk_points));
+        let points = self.chunk_points();
+        let source = Mutex::new(move || chunk(&mut entries, points));
         // One being read or forecast by each, and one of each to be written.
         let order = Order::new(self.forecasters.len(), 2 * self.forecasters.len());
         thread::scope(|scope| {
