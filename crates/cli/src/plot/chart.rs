@@ -157,7 +157,7 @@ fn draw_bands<B: DrawingBackend>(
             (frame.x(position as f64), frame.y(low), frame.y(high))
         };
         let mut points: Vec<(f64, f64, f64)> = run.into_iter().map(place).collect();
-        if let [(x, low, high)] = points[..] {
+        if let &[(x, low, high)] = points.as_slice() {
             points = vec![(x - HALF_POINT, low, high), (x + HALF_POINT, low, high)];
         }
         canvas.ribbon(&points, FORECAST.mix(BAND_OPACITY))?;

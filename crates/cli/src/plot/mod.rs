@@ -4,7 +4,7 @@
 //! program is needed: no installed fonts, no graphics libraries.
 
 mod axis;
-pub mod band;
+mod band;
 mod canvas;
 mod chart;
 pub mod figure;

@@ -190,12 +190,13 @@ function traces(panel) {
   ];
 }
 
-// The traces of all panels, each name once.
+// The traces of all panels, each name once; bands look as if every panel had all of them.
 function legend(panels) {
   const names = new Map();
   for (const trace of panels.flatMap(traces)) if (!names.has(trace.name)) names.set(trace.name, trace);
   const rank = ({ kind, level }) => ({ history: -3, forecast: -2, truth: -1 })[kind] ?? level;
-  return [...names.values()].sort((a, b) => rank(a) - rank(b));
+  const sorted = [...names.values()].sort((a, b) => rank(a) - rank(b));
+  return sorted.map((trace, index) => (trace.kind === "band" ? { ...trace, layers: sorted.length - index } : trace));
 }
 
 // Runs of a trace's points without gaps, [step, value] or [step, lower, upper], cut to a view and its

@@ -87,6 +87,10 @@ const tests = {
     assert.deepEqual(scale.legend([panel({ history: [1] }), judged]).map(({ name }) => name), ["history", "forecast", "truth", "80 %", "95 %"]);
     assert.deepEqual(scale.legend([panel({ history: [null], forecast: [1] })]).map(({ name }) => name), ["forecast"]);
     assert.deepEqual(scale.legend([]), []);
+    const [lower, upper] = [[1], [2]];
+    const other = panel({ forecast: [1], bands: [{ level: 90, label: "90 %", lower, upper }] });
+    const bands = scale.legend([other, judged]).filter(({ kind }) => kind === "band");
+    assert.deepEqual(bands.map(({ name, layers }) => [name, layers]), [["80 %", 3], ["90 %", 2], ["95 %", 1]]);
   },
   "runs have gaps, and start at the last point of the history"() {
     const [history, forecast, truth, narrow, wide] = scale.traces(judged).map((trace) => scale.runs(judged, trace, [-3, 1]));

@@ -54,7 +54,7 @@ fn legends(panel: &Panel) -> Vec<Legend> {
         [sides.clone(), truth.clone(), bounds.clone()],
         [Legend::new(), truth, bounds],
     ]
-    .map(|parts| joined(parts))
+    .map(joined)
     .to_vec()
 }
 
