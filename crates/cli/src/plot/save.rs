@@ -108,7 +108,10 @@ mod tests {
         figure
     }
 
-    fn pixels_of(figure: &Figure) -> Result<((u32, u32), Vec<u8>), Box<dyn std::error::Error>> {
+    /// Width and height of a picture, and its pixels row by row.
+    type Picture = ((u32, u32), Vec<u8>);
+
+    fn pixels_of(figure: &Figure) -> Result<Picture, Box<dyn std::error::Error>> {
         let bytes = png::render(figure)?;
         let mut reader = ::png::Decoder::new(std::io::Cursor::new(bytes)).read_info()?;
         let size = (reader.info().width, reader.info().height);
