@@ -108,7 +108,7 @@ mod tests {
         figure
     }
 
-    /// A picture's width and height, and its bytes.
+    /// Width and height of a picture, and its pixels row by row.
     type Picture = ((u32, u32), Vec<u8>);
 
     fn pixels_of(figure: &Figure) -> Result<Picture, Box<dyn std::error::Error>> {
