@@ -308,9 +308,10 @@ struct Needed<'a> {
 impl<'a> Held<'a> {
     fn new(backtest: &Backtest, index: usize, values: &'a [f64]) -> Self {
         let windows: Vec<Window<'a>> = backtest.layout.windows(index, values).collect();
-        let needed = backtest.needed(&windows).into_iter().map(|(origin, window)| {
-            (origin, Needed { window, forecast: Vec::new(), scores: Vec::new() })
-        });
+        let needed = backtest
+            .needed(&windows)
+            .into_iter()
+            .map(|(origin, window)| (origin, Needed { window, forecast: Vec::new(), scores: Vec::new() }));
         let needed = needed.collect();
         Self { windows, needed, errors: SeasonalErrors::new(values, backtest.season) }
     }

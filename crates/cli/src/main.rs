@@ -4,6 +4,7 @@ mod commands;
 mod input;
 mod interrupt;
 mod intervals;
+mod notes;
 mod progress;
 mod session;
 mod text;

@@ -32,9 +32,11 @@
 //! # }
 //! ```
 
+mod chunk;
 mod error;
 mod order;
 mod stream;
 
+pub use self::chunk::{CHUNK_POINTS, next_chunk};
 pub use self::error::{RunError, SeriesProblem};
 pub use self::stream::{FileForecaster, Forecasted, SeriesForecast, Summary};

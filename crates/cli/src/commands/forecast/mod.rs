@@ -1,20 +1,19 @@
 //! `tmoe forecast`: a file of series to their forecasts.
 
 mod drawing;
-mod notes;
 mod output;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use tmoe_data::read::SeriesReader;
-use tmoe_forecast::{FileForecaster, RunError, SeriesForecast};
+use tmoe_forecast::{FileForecaster, RunError};
 use tmoe_runner::{Control, Forecaster, Normalization, check_horizon};
 
 use self::drawing::DrawArguments;
-use self::notes::Notes;
 use self::output::OutputArguments;
 use crate::input::InputArguments;
+use crate::notes::Notes;
 use crate::progress::SeriesBar;
 use crate::session::SessionArguments;
 use crate::{Failure, interrupt};
@@ -74,7 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 fn forecast(arguments: &Arguments, reader: SeriesReader, files: FileForecaster) -> Result<(), Failure> {
     let token = interrupt::token()?;
     let mut writer = arguments.output.writer(&reader, arguments.force)?;
-    let mut notes = Notes::default();
+    let mut notes = Notes::new("no forecast of");
     let mut drawing = arguments.draw.start(format!("{}-point forecast", arguments.horizon));
     let entries = reader.in_background(READ_AHEAD);
     let bar = SeriesBar::new(entries.share());
@@ -82,20 +81,23 @@ fn forecast(arguments: &Arguments, reader: SeriesReader, files: FileForecaster) 
     let control = Control::new().with_cancel(&token).with_progress(&report);
     let result = files.run(bar.counting(entries), &control, |series| -> Result<(), Failure> {
         bar.done();
-        notes.add(&series);
-        if let (true, SeriesForecast { id, result: Err(problem), .. }) = (arguments.strict, &series) {
-            return Err(format!("the series `{id}`: {problem}").into());
+        match &series.result {
+            Err(problem) if arguments.strict => {
+                return Err(format!("the series `{}`: {problem}", series.id).into());
+            }
+            Err(problem) => notes.problem(&series.id, problem),
+            Ok(forecasted) => notes.repairs(&series.id, &forecasted.series.repairs),
         }
         drawing.add(&series);
         writer.append(&series)
     });
     bar.finish();
-    let summary = result.map_err(|error| match error {
+    result.map_err(|error| match error {
         RunError::Sink(error) => error,
         other => other.into(),
     })?;
     writer.finish()?;
-    notes.print(summary);
+    notes.print();
     drawing.finish(arguments.force)
 }
 
