@@ -3,7 +3,7 @@
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{FontStyle, RGBColor};
+use plotters::style::{FontStyle, RGBAColor, RGBColor};
 
 use crate::plot::font::{Font, Fonts};
 
@@ -24,12 +24,12 @@ const MIDDLE_TO_BASELINE: f64 = 0.35;
 #[error("cannot draw the plot: {0}")]
 pub(super) struct DrawError(pub(super) String);
 
-/// How text gets onto a backend.
+/// What a backend makes of a drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lettering {
-    /// As text, drawn by whoever shows the picture.
-    Text,
-    /// As pixels, drawn here.
+pub(super) enum Surface {
+    /// Shapes and text, drawn by whoever shows the picture.
+    Vectors,
+    /// Pixels, drawn here.
     Pixels,
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Canvas<'a, B: DrawingBackend> {
     area: &'a DrawingArea<B, plotters::coord::Shift>,
     /// Backend units per logical pixel.
     scale: f64,
-    lettering: Lettering,
+    surface: Surface,
     fonts: Fonts,
 }
 
@@ -64,10 +64,10 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
     pub(super) fn new(
         area: &'a DrawingArea<B, plotters::coord::Shift>,
         scale: u32,
-        lettering: Lettering,
+        surface: Surface,
     ) -> Result<Self, DrawError> {
         let fonts = Fonts::load().map_err(failed)?;
-        Ok(Self { area, scale: scale.into(), lettering, fonts })
+        Ok(Self { area, scale: scale.into(), surface, fonts })
     }
 
     pub(super) fn fill(&self, color: RGBColor) -> Result<(), DrawError> {
@@ -87,9 +87,40 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
         &self,
         from: (f64, f64),
         to: (f64, f64),
-        color: RGBColor,
+        color: RGBAColor,
     ) -> Result<(), DrawError> {
         self.area.draw(&Rectangle::new([self.units(from), self.units(to)], color.filled())).map_err(failed)
+    }
+
+    /// Fills what lies between two lines that run from left to right through the same places; every
+    /// point has its place, then the heights of both lines.
+    pub(super) fn ribbon(&self, points: &[(f64, f64, f64)], color: RGBAColor) -> Result<(), DrawError> {
+        match self.surface {
+            Surface::Vectors => {
+                let one = points.iter().map(|(x, one, _)| (*x, *one));
+                let other = points.iter().rev().map(|(x, _, other)| (*x, *other));
+                let outline: Vec<(i32, i32)> = one.chain(other).map(|point| self.units(point)).collect();
+                self.area.draw(&Polygon::new(outline, color.filled())).map_err(failed)
+            }
+            // Every pixel once: twice would show where the colour is translucent.
+            Surface::Pixels => {
+                for (from, to) in points.iter().zip(points.iter().skip(1)) {
+                    let (left, _) = self.units((from.0, 0.0));
+                    let (right, _) = self.units((to.0, 0.0));
+                    for x in left..right {
+                        let share = f64::from(x - left) / f64::from(right - left);
+                        let height = |from: f64, to: f64| {
+                            let (_, y) = self.units((0.0, from + (to - from) * share));
+                            y
+                        };
+                        // The right and lower edges are not part of a rectangle of pixels.
+                        let column = [(x, height(from.1, to.1)), (x + 1, height(from.2, to.2))];
+                        self.area.draw(&Rectangle::new(column, color.filled())).map_err(failed)?;
+                    }
+                }
+                Ok(())
+            }
+        }
     }
 
     pub(super) fn text(
@@ -100,8 +131,8 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
         align: Align,
     ) -> Result<(), DrawError> {
         let baseline = y + look.size * MIDDLE_TO_BASELINE;
-        match self.lettering {
-            Lettering::Text => {
+        match self.surface {
+            Surface::Vectors => {
                 let style = if look.bold { FontStyle::Bold } else { FontStyle::Normal };
                 let size = look.size * self.scale * SVG_SIZE_DIVISOR;
                 let font = FontDesc::new(FontFamily::Name(SVG_FAMILY), size, style);
@@ -115,7 +146,7 @@ impl<'a, B: DrawingBackend> Canvas<'a, B> {
                 let style = font.color(&look.color).pos(Pos::new(horizontal, VPos::Bottom));
                 self.area.draw(&Text::new(text.to_owned(), self.units((x, bottom)), style)).map_err(failed)
             }
-            Lettering::Pixels => {
+            Surface::Pixels => {
                 let start = match align {
                     Align::Left => x,
                     Align::Center => x - self.width(text, look) / 2.0,

@@ -1,4 +1,6 @@
-//! The look of a figure: layout, colours, axes and lines, in logical pixels.
+//! The look of a figure: layout, colours, axes, lines and bands, in logical pixels.
+
+mod header;
 
 use plotters::prelude::*;
 
@@ -8,29 +10,29 @@ use crate::plot::figure::{Figure, Panel, Part};
 
 const WIDTH: u32 = 1200;
 const PANEL_HEIGHT: u32 = 350;
-const HEADER_HEIGHT: u32 = 50;
 /// From here on panels stand two in a row.
 const TWO_COLUMNS_FROM: usize = 4;
 
-// Black on white with two colours of Okabe and Ito's palette, which readers with any colour vision
-// can tell apart (https://jfly.uni-koeln.de/color/).
+// A dark blue with two colours of Okabe and Ito's palette, which readers with any colour vision can
+// tell apart (https://jfly.uni-koeln.de/color/).
 const HISTORY: RGBColor = RGBColor(0x1F, 0x4E, 0x79);
 const FORECAST: RGBColor = RGBColor(0xD5, 0x5E, 0x00);
+const TRUTH: RGBColor = RGBColor(0x00, 0x9E, 0x73);
+/// How much of the forecast's colour a band has; one within another has it twice.
+const BAND_OPACITY: f64 = 0.16;
 const FORECAST_GROUND: RGBColor = RGBColor(0xFD, 0xF6, 0xF0);
 const GRID: RGBColor = RGBColor(0xE8, 0xEA, 0xED);
 const FRAME: RGBColor = RGBColor(0x9A, 0xA0, 0xA6);
 const INK: RGBColor = RGBColor(0x20, 0x24, 0x28);
 const SOFT_INK: RGBColor = RGBColor(0x5F, 0x63, 0x68);
 
-const TITLE: Type = Type { size: 17.0, bold: true, color: INK };
 const NAME: Type = Type { size: 14.0, bold: true, color: INK };
-const LEGEND: Type = Type { size: 13.0, bold: false, color: INK };
 const LABEL: Type = Type { size: 12.0, bold: false, color: SOFT_INK };
 
 /// The size of a figure in logical pixels.
 pub(super) fn size(figure: &Figure) -> (u32, u32) {
     let rows = figure.panels.len().div_ceil(columns(figure)).max(1);
-    (WIDTH, HEADER_HEIGHT + PANEL_HEIGHT * u32::try_from(rows).unwrap_or(1))
+    (WIDTH, header::height(figure) + PANEL_HEIGHT * u32::try_from(rows).unwrap_or(1))
 }
 
 fn columns(figure: &Figure) -> usize {
@@ -40,29 +42,15 @@ fn columns(figure: &Figure) -> usize {
 /// Draws a figure on a canvas of its [`size`].
 pub(super) fn draw<B: DrawingBackend>(canvas: &Canvas<'_, B>, figure: &Figure) -> Result<(), DrawError> {
     canvas.fill(WHITE)?;
-    draw_header(canvas, figure)?;
+    header::draw(canvas, figure)?;
     let columns = columns(figure);
     let width = f64::from(WIDTH) / columns as f64;
     for (index, panel) in figure.panels.iter().enumerate() {
         let left = (index % columns) as f64 * width;
-        let top = f64::from(HEADER_HEIGHT) + (index / columns) as f64 * f64::from(PANEL_HEIGHT);
+        let top = f64::from(header::height(figure)) + (index / columns) as f64 * f64::from(PANEL_HEIGHT);
         draw_panel(canvas, panel, left, top, width)?;
     }
     Ok(())
-}
-
-fn draw_header<B: DrawingBackend>(canvas: &Canvas<'_, B>, figure: &Figure) -> Result<(), DrawError> {
-    let middle = f64::from(HEADER_HEIGHT) * 0.6;
-    let mut right = f64::from(WIDTH) - 24.0;
-    for (name, color) in [("forecast", FORECAST), ("history", HISTORY)] {
-        right -= canvas.width(name, LEGEND);
-        canvas.text(name, (right, middle), LEGEND, Align::Left)?;
-        right -= 8.0;
-        canvas.line(&[(right - 26.0, middle), (right, middle)], color, 2.5)?;
-        right -= 26.0 + 24.0;
-    }
-    let title = canvas.fitted(&figure.full_title(), TITLE, right - 24.0);
-    canvas.text(&title, (24.0, middle), TITLE, Align::Left)
 }
 
 /// Where points and values lie on the canvas.
@@ -116,7 +104,7 @@ fn draw_panel<B: DrawingBackend>(
     let start = panel.history.values.len();
     let boundary = frame.x(start.saturating_sub(1) as f64);
     if !panel.forecast.values.is_empty() && frame.last > 0 {
-        canvas.rectangle((boundary, frame.top), (frame.right, frame.bottom), FORECAST_GROUND)?;
+        canvas.rectangle((boundary, frame.top), (frame.right, frame.bottom), FORECAST_GROUND.to_rgba())?;
     }
     for tick in &values {
         let y = frame.y(tick.value);
@@ -127,7 +115,9 @@ fn draw_panel<B: DrawingBackend>(
     if start > 0 && !panel.forecast.values.is_empty() {
         canvas.line(&[(boundary, frame.top), (boundary, frame.bottom)], FRAME, 1.0)?;
     }
+    draw_bands(canvas, panel, &frame)?;
     draw_runs(canvas, panel, &frame, Part::History, HISTORY, 1.6)?;
+    draw_runs(canvas, panel, &frame, Part::Truth, TRUTH, 1.6)?;
     draw_runs(canvas, panel, &frame, Part::Forecast, FORECAST, 2.2)?;
     if range.is_none() {
         let center = ((frame.left + frame.right) / 2.0, (frame.top + frame.bottom) / 2.0);
@@ -155,6 +145,26 @@ fn draw_time_axis<B: DrawingBackend>(
     canvas.line(&[(frame.left, frame.bottom), (frame.right, frame.bottom)], FRAME, 1.0)
 }
 
+fn draw_bands<B: DrawingBackend>(
+    canvas: &Canvas<'_, B>,
+    panel: &Panel,
+    frame: &Frame,
+) -> Result<(), DrawError> {
+    /// Half the width of a band at a single point.
+    const HALF_POINT: f64 = 2.0;
+    for run in panel.bands.iter().flat_map(|band| panel.band_runs(band)) {
+        let place = |(position, (low, high)): (usize, (f64, f64))| {
+            (frame.x(position as f64), frame.y(low), frame.y(high))
+        };
+        let mut points: Vec<(f64, f64, f64)> = run.into_iter().map(place).collect();
+        if let [(x, low, high)] = points[..] {
+            points = vec![(x - HALF_POINT, low, high), (x + HALF_POINT, low, high)];
+        }
+        canvas.ribbon(&points, FORECAST.mix(BAND_OPACITY))?;
+    }
+    Ok(())
+}
+
 fn draw_runs<B: DrawingBackend>(
     canvas: &Canvas<'_, B>,
     panel: &Panel,
@@ -167,13 +177,7 @@ fn draw_runs<B: DrawingBackend>(
         let points: Vec<(f64, f64)> =
             run.iter().map(|(position, value)| (frame.x(*position as f64), frame.y(*value))).collect();
         match points.as_slice() {
-            [point]
-                if part == Part::History
-                    || run.iter().all(|(position, _)| *position >= panel.history.values.len()) =>
-            {
-                canvas.dot(*point, color, width * 1.2)?;
-            }
-            [_] => {}
+            [point] => canvas.dot(*point, color, width * 1.2)?,
             _ => canvas.line(&points, color, width)?,
         }
     }

@@ -4,6 +4,8 @@
 use tmoe_data::Table;
 use tmoe_data::TimeColumn;
 
+use crate::plot::band::Band;
+
 /// The most series that one figure shows; its title says how many more there are.
 pub const MAX_PANELS: usize = 12;
 
@@ -27,7 +29,7 @@ pub struct Figure {
     pub hidden: usize,
 }
 
-/// One series: the end of its history and its forecast.
+/// One series: the end of its history, its forecast, and what is known about how good that is.
 #[derive(Debug, Clone)]
 pub struct Panel {
     /// The series' name.
@@ -36,6 +38,11 @@ pub struct Panel {
     pub history: Trace,
     /// The forecast.
     pub forecast: Trace,
+    /// The forecast's prediction intervals, the widest level first; none where none are known.
+    pub bands: Vec<Band>,
+    /// What came true, from the forecast's first time stamp on; empty where it is not known, and NaN
+    /// where a point is missing.
+    pub truth: Vec<f64>,
 }
 
 /// What is known of a series.
@@ -91,7 +98,31 @@ impl Panel {
                 time: forecast_time.clone(),
                 values: forecast.iter().copied().map(f64::from).collect(),
             },
+            bands: Vec::new(),
+            truth: Vec::new(),
         }
+    }
+
+    /// The same panel with the forecast's prediction intervals, in any order; bounds beyond the
+    /// forecast's end are left out.
+    #[must_use]
+    pub fn with_bands(mut self, mut bands: Vec<Band>) -> Self {
+        let points = self.forecast.values.len();
+        for band in &mut bands {
+            band.lower.truncate(points);
+            band.upper.truncate(points);
+        }
+        bands.sort_by(|a, b| b.level.total_cmp(&a.level));
+        self.bands = bands;
+        self
+    }
+
+    /// The same panel with the values that came true at the forecast's time stamps, from the first
+    /// on; values beyond the forecast's end are left out.
+    #[must_use]
+    pub fn with_truth(mut self, truth: &[f64]) -> Self {
+        self.truth = truth.iter().copied().take(self.forecast.values.len()).collect();
+        self
     }
 
     /// The number of points: history, then forecast.
@@ -109,9 +140,11 @@ impl Panel {
     /// The smallest and largest value that is shown, never equal; `None` when all are missing.
     #[must_use]
     pub fn range(&self) -> Option<(f64, f64)> {
-        let values =
-            self.history.values.iter().chain(&self.forecast.values).copied().filter(|v| is_shown(*v));
+        let bounds = self.bands.iter().flat_map(|band| band.lower.iter().chain(&band.upper));
+        let values = self.history.values.iter().chain(&self.forecast.values).chain(&self.truth).chain(bounds);
         let (low, high) = values
+            .copied()
+            .filter(|value| is_shown(*value))
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
         if low > high {
             return None;
@@ -121,17 +154,46 @@ impl Panel {
         Some((low - margin, high + margin))
     }
 
-    /// The runs of points without gaps: positions from the start of the panel, and values. The
-    /// forecast's first run starts at the last point of history, if that is not missing.
+    /// The runs of points without gaps: positions from the start of the panel, and values. What
+    /// follows the history starts at its last point, if that is not missing.
     pub(super) fn runs(&self, part: Part) -> Vec<Vec<(usize, f64)>> {
-        let first = self.history.values.len();
+        let shown = |value: &f64| Some(*value).filter(|value| is_shown(*value));
         match part {
-            Part::History => runs((0..).zip(self.history.values.iter().copied())),
-            Part::Forecast => {
-                let joint = first.checked_sub(1).zip(self.history.values.last().copied());
-                runs(joint.into_iter().chain((first..).zip(self.forecast.values.iter().copied())))
-            }
+            Part::History => runs((0..).zip(self.history.values.iter().map(shown))),
+            Part::Forecast => self.joined(self.last_known(), self.forecast.values.iter().map(shown)),
+            Part::Truth => self.joined(self.last_known(), self.truth.iter().map(shown)),
         }
+    }
+
+    /// The same runs of a band, with its lower and upper bounds; it widens from the last point of the
+    /// history, which is certain.
+    pub(super) fn band_runs(&self, band: &Band) -> Vec<Vec<(usize, (f64, f64))>> {
+        let bounds = band.bounds().map(|(a, b)| (is_shown(a) && is_shown(b)).then(|| (a.min(b), a.max(b))));
+        self.joined(self.last_known().map(|value| (value, value)), bounds)
+    }
+
+    /// Whether any value of a part is shown.
+    pub(super) fn has(&self, part: Part) -> bool {
+        let values = match part {
+            Part::History => &self.history.values,
+            Part::Forecast => &self.forecast.values,
+            Part::Truth => &self.truth,
+        };
+        values.iter().any(|value| is_shown(*value))
+    }
+
+    fn last_known(&self) -> Option<f64> {
+        self.history.values.last().copied().filter(|value| is_shown(*value))
+    }
+
+    /// The runs of what follows the history, the first one joined to its last point.
+    fn joined<T>(&self, last: Option<T>, values: impl Iterator<Item = Option<T>>) -> Vec<Vec<(usize, T)>> {
+        let first = self.history.values.len();
+        let joint = first.checked_sub(1).map(|position| (position, last));
+        let mut runs = runs(joint.into_iter().chain((first..).zip(values)));
+        // The joint by itself is a point of the history alone.
+        runs.retain(|run| run.last().is_some_and(|(position, _)| *position >= first));
+        runs
     }
 }
 
@@ -140,6 +202,7 @@ impl Panel {
 pub(super) enum Part {
     History,
     Forecast,
+    Truth,
 }
 
 /// A text without the characters that steer terminals or cannot stand in XML.
@@ -148,18 +211,20 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if is_hidden(c) { '\u{FFFD}' } else { c }).collect()
 }
 
-fn is_shown(value: f64) -> bool {
+/// Whether a value can be drawn.
+pub(super) fn is_shown(value: f64) -> bool {
     value.abs() <= LARGEST_SHOWN
 }
 
-fn runs(points: impl Iterator<Item = (usize, f64)>) -> Vec<Vec<(usize, f64)>> {
+/// Splits points at those without a value.
+fn runs<T>(points: impl Iterator<Item = (usize, Option<T>)>) -> Vec<Vec<(usize, T)>> {
     let mut runs = Vec::new();
     let mut run = Vec::new();
     for (position, value) in points {
-        if is_shown(value) {
-            run.push((position, value));
-        } else if !run.is_empty() {
-            runs.push(std::mem::take(&mut run));
+        match value {
+            Some(value) => run.push((position, value)),
+            None if run.is_empty() => {}
+            None => runs.push(std::mem::take(&mut run)),
         }
     }
     if !run.is_empty() {
@@ -235,6 +300,54 @@ mod tests {
         assert_eq!(panel.runs(Part::History), [vec![(0, 1.0)], vec![(2, 3.0)]]);
         assert_eq!(panel.runs(Part::Forecast), [vec![(2, 3.0), (3, 4.0)], vec![(5, 6.0)]]);
         assert_eq!(panel.range(), Some((1.0, 6.0)));
+    }
+
+    fn panel(history: Vec<f64>, forecast: Vec<f32>) -> Panel {
+        let mut panels = of_tables("", &table([history]), &table([forecast])).panels;
+        panels.pop().expect("one series")
+    }
+
+    fn band(level: f64, lower: Vec<f64>, upper: Vec<f64>) -> Band {
+        Band { level, lower, upper }
+    }
+
+    #[test]
+    fn bands_and_truth_are_within_the_range() {
+        let plain = panel(vec![1.0], vec![2.0, 3.0]);
+        assert_eq!(plain.range(), Some((1.0, 3.0)));
+        let true_to = plain.clone().with_truth(&[f64::NAN, 7.0]);
+        assert_eq!(true_to.range(), Some((1.0, 7.0)));
+        let bands = vec![band(80.0, vec![1.5, f64::NAN], vec![2.5, 4.0]), band(95.0, vec![-4.0], vec![3.0])];
+        assert_eq!(plain.with_bands(bands).range(), Some((-4.0, 4.0)));
+        let alone = panel(vec![], vec![f32::NAN]).with_bands(vec![band(50.0, vec![2.0], vec![6.0])]);
+        assert_eq!(alone.range(), Some((2.0, 6.0)));
+    }
+
+    #[test]
+    fn the_widest_band_comes_first_and_nothing_outlasts_the_forecast() {
+        let levels = [80.0, 99.0, 95.0].map(|level| band(level, vec![0.0; 5], vec![1.0; 5]));
+        let panel = panel(vec![1.0], vec![2.0, 3.0]).with_bands(levels.to_vec()).with_truth(&[1.0; 5]);
+        let shown: Vec<_> = panel.bands.iter().map(|band| (band.level, band.bounds().count())).collect();
+        assert_eq!(shown, [(99.0, 2), (95.0, 2), (80.0, 2)]);
+        assert_eq!(panel.truth, [1.0, 1.0]);
+    }
+
+    #[test]
+    fn bands_and_truth_start_at_the_last_point_and_have_gaps() {
+        let panel = panel(vec![5.0, 3.0], vec![4.0; 4])
+            .with_truth(&[2.0, f64::NAN, 4.0])
+            .with_bands(vec![band(90.0, vec![2.0, 1.0, 1.0, 3.0], vec![4.0, f64::NAN, 1e301, 2.0])]);
+        assert_eq!(panel.runs(Part::Truth), [vec![(1, 3.0), (2, 2.0)], vec![(4, 4.0)]]);
+        let runs: Vec<_> = panel.bands.iter().flat_map(|band| panel.band_runs(band)).collect();
+        assert_eq!(runs, [vec![(1, (3.0, 3.0)), (2, (2.0, 4.0))], vec![(5, (2.0, 3.0))]]);
+    }
+
+    #[test]
+    fn the_last_point_of_the_history_alone_is_no_run_of_the_forecast() {
+        let panel = panel(vec![3.0], vec![f32::NAN, 1.0]).with_truth(&[f64::NAN]);
+        assert_eq!(panel.runs(Part::Forecast), [vec![(2, 1.0)]]);
+        assert!(panel.runs(Part::Truth).is_empty());
+        assert!(panel.has(Part::Forecast) && !panel.has(Part::Truth));
     }
 
     #[test]

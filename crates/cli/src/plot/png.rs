@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use crate::plot::canvas::{Canvas, DrawError, Lettering};
+use crate::plot::canvas::{Canvas, DrawError, Surface};
 use crate::plot::chart;
 use crate::plot::figure::Figure;
 
@@ -18,7 +18,7 @@ pub(super) fn render(figure: &Figure) -> Result<Vec<u8>, DrawError> {
     let mut pixels = vec![0; large.0 as usize * large.1 as usize * CHANNELS];
     {
         let area = BitMapBackend::with_buffer(&mut pixels, large).into_drawing_area();
-        chart::draw(&Canvas::new(&area, OVERSAMPLING, Lettering::Pixels)?, figure)?;
+        chart::draw(&Canvas::new(&area, OVERSAMPLING, Surface::Pixels)?, figure)?;
         area.present().map_err(|error| DrawError(error.to_string()))?;
     }
     encode(&averaged(&pixels, large.0 as usize), width, height).map_err(|error| DrawError(error.to_string()))

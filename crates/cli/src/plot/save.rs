@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tmoe_data::{WriteError, write_atomically};
 
 use crate::plot::figure::Figure;
-use crate::plot::{png, svg};
+use crate::plot::{html, png, svg};
 
 /// A picture format, chosen by a file's extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,13 +14,15 @@ pub enum PlotFormat {
     Svg,
     /// Portable network graphics.
     Png,
+    /// One HTML page to explore in a browser, with everything inside.
+    Html,
 }
 
 /// Why a plot was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum PlotError {
     /// The path has another extension, or none.
-    #[error("{}: plots are written as .svg or .png; give the file one of these extensions", path.display())]
+    #[error("{}: plots are written as .svg, .png or .html; give the file one of these extensions", path.display())]
     UnknownFormat {
         /// The path.
         path: PathBuf,
@@ -42,12 +44,13 @@ impl PlotFormat {
     /// The format of a path, by its extension in any case. Check it before long work.
     ///
     /// # Errors
-    /// When the extension is neither `svg` nor `png`.
+    /// When the extension is none of `svg`, `png` and `html`.
     pub fn of(path: &Path) -> Result<Self, PlotError> {
         let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
         match extension.as_deref() {
             Some("svg") => Ok(Self::Svg),
             Some("png") => Ok(Self::Png),
+            Some("html") => Ok(Self::Html),
             _ => Err(PlotError::UnknownFormat { path: path.to_owned() }),
         }
     }
@@ -66,6 +69,7 @@ pub fn save(figure: &Figure, path: &Path, force: bool) -> Result<(), PlotError> 
     let bytes = match PlotFormat::of(path)? {
         PlotFormat::Svg => svg::render(figure).map_err(draw_error)?.into_bytes(),
         PlotFormat::Png => png::render(figure).map_err(draw_error)?,
+        PlotFormat::Html => html::render(figure).map_err(draw_error)?.into_bytes(),
     };
     write_atomically(path, force, |out| out.write_all(&bytes))?;
     Ok(())
@@ -74,6 +78,7 @@ pub fn save(figure: &Figure, path: &Path, force: bool) -> Result<(), PlotError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plot::band::Band;
     use crate::plot::figure::of_tables;
     use tmoe_data::{Series, Table, TimeColumn};
 
@@ -88,6 +93,28 @@ mod tests {
             &Table { time: Some(time.slice(0..2)), series: named(vec![1.0, 2.0]).collect() },
             &Table { time: Some(time.slice(2..4)), series: forecast },
         )
+    }
+
+    /// The same with two bands and what came true.
+    fn judged_figure() -> Figure {
+        let mut figure = figure(1);
+        let band = |level, width| Band { level, lower: vec![3.0 - width; 2], upper: vec![4.0 + width; 2] };
+        let bands = vec![band(80.0, 1.0), band(95.0, 3.0)];
+        figure.panels = figure
+            .panels
+            .into_iter()
+            .map(|panel| panel.with_bands(bands.clone()).with_truth(&[2.0, 3.5]))
+            .collect();
+        figure
+    }
+
+    fn pixels_of(figure: &Figure) -> Result<((u32, u32), Vec<u8>), Box<dyn std::error::Error>> {
+        let bytes = png::render(figure)?;
+        let mut reader = ::png::Decoder::new(std::io::Cursor::new(bytes)).read_info()?;
+        let size = (reader.info().width, reader.info().height);
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap_or(0)];
+        reader.next_frame(&mut pixels)?;
+        Ok((size, pixels))
     }
 
     #[test]
@@ -114,14 +141,56 @@ mod tests {
     }
 
     #[test]
+    fn an_svg_has_one_translucent_polygon_per_band_the_widest_first() {
+        assert!(!svg::render(&figure(1)).expect("drawn").contains("<polygon"));
+        let text = svg::render(&judged_figure()).expect("drawn");
+        let polygons: Vec<&str> = text.lines().filter(|line| line.starts_with("<polygon")).collect();
+        assert_eq!(polygons.len(), 2);
+        let heights = polygons.iter().map(|polygon| {
+            assert!(polygon.contains("opacity=\"0.16\" fill=\"#D55E00\""), "{polygon}");
+            let (_, points) = polygon.split_once("points=\"").expect("points");
+            let heights = points.split([',', ' ']).skip(1).step_by(2).filter_map(|y| y.parse::<i32>().ok());
+            let heights: Vec<i32> = heights.collect();
+            // There and back along the last point of the history and two points of the forecast.
+            assert_eq!(heights.len(), 6);
+            heights.iter().max().zip(heights.iter().min()).map(|(most, least)| most - least)
+        });
+        let heights: Vec<_> = heights.collect();
+        assert!(heights[0] > heights[1], "{heights:?}");
+        for expected in ["truth", "#009E73", "80 %", "95 %"] {
+            assert!(text.contains(expected), "{expected} is missing in {text}");
+        }
+    }
+
+    #[test]
     fn a_png_decodes_to_the_figures_size_and_colours() -> Result<(), Box<dyn std::error::Error>> {
-        let bytes = png::render(&figure(1))?;
-        let mut reader = ::png::Decoder::new(std::io::Cursor::new(bytes)).read_info()?;
-        assert_eq!((reader.info().width, reader.info().height), (1200, 400));
-        let mut pixels = vec![0; reader.output_buffer_size().unwrap_or(0)];
-        reader.next_frame(&mut pixels)?;
+        let (size, pixels) = pixels_of(&figure(1))?;
+        assert_eq!(size, (1200, 400));
         let has = |color: [u8; 3]| pixels.chunks_exact(3).any(|pixel| pixel == color);
         assert!(has([255, 255, 255]) && has([0x1F, 0x4E, 0x79]) && has([0xD5, 0x5E, 0x00]));
+        assert!(!has([0x00, 0x9E, 0x73]));
+        Ok(())
+    }
+
+    #[test]
+    fn a_png_blends_bands_with_what_lies_below() -> Result<(), Box<dyn std::error::Error>> {
+        let (size, pixels) = pixels_of(&judged_figure())?;
+        assert_eq!(size, (1200, 430));
+        let count = |color: [f64; 3]| {
+            let near = |pixel: &[u8]| pixel.iter().zip(color).all(|(a, b)| (f64::from(*a) - b).abs() <= 3.0);
+            pixels.chunks_exact(3).filter(|pixel| near(pixel)).count()
+        };
+        // 16 % of the forecast's colour over the ground behind it, once and twice.
+        let blend = |below: [f64; 3]| {
+            let mix = |below: f64, above: f64| below * 0.84 + above * 0.16;
+            [mix(below[0], 213.0), mix(below[1], 94.0), mix(below[2], 0.0)]
+        };
+        let wide = blend([253.0, 246.0, 240.0]);
+        // Areas, not edges: a third of the panel's width by parts of its height.
+        assert!(count(wide) > 10_000, "{}", count(wide));
+        assert!(count(blend(wide)) > 10_000, "{}", count(blend(wide)));
+        assert!(count(blend(blend(wide))) < 100, "a band is drawn twice");
+        assert!(count([0.0, 158.0, 115.0]) > 100, "the truth is missing");
         Ok(())
     }
 
@@ -129,10 +198,11 @@ mod tests {
     fn the_format_is_the_extension_and_others_are_refused() {
         assert!(matches!(PlotFormat::of(Path::new("a/b.SVG")), Ok(PlotFormat::Svg)));
         assert!(matches!(PlotFormat::of(Path::new("b.png")), Ok(PlotFormat::Png)));
+        assert!(matches!(PlotFormat::of(Path::new("c.Html")), Ok(PlotFormat::Html)));
         let error = PlotFormat::of(Path::new("plot.pdf")).expect_err("no PDF").to_string();
         assert_eq!(
             error,
-            "plot.pdf: plots are written as .svg or .png; give the file one of these extensions"
+            "plot.pdf: plots are written as .svg, .png or .html; give the file one of these extensions"
         );
         assert!(PlotFormat::of(Path::new("plot")).is_err());
     }

@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use crate::plot::canvas::{Canvas, DrawError, Lettering};
+use crate::plot::canvas::{Canvas, DrawError, Surface};
 use crate::plot::chart;
 use crate::plot::figure::Figure;
 
@@ -17,7 +17,7 @@ pub(super) fn render(figure: &Figure) -> Result<String, DrawError> {
     let mut drawing = String::new();
     {
         let area = SVGBackend::with_string(&mut drawing, (inner_width, inner_height)).into_drawing_area();
-        chart::draw(&Canvas::new(&area, UNITS_PER_PIXEL, Lettering::Text)?, figure)?;
+        chart::draw(&Canvas::new(&area, UNITS_PER_PIXEL, Surface::Vectors)?, figure)?;
         area.present().map_err(|error| DrawError(error.to_string()))?;
     }
     // An SVG inside an SVG is how the large drawing gets its size in pixels; what it does not say

@@ -10,6 +10,29 @@
 //!       └─────────────────────────────┴───────
 //!        2024-02-01      2024-02-17 2024-02-20
 //! ```
+//!
+//! What came true is drawn as circles, and the bounds of the widest prediction interval as faint
+//! dots:
+//!
+//! ```text
+//! load            history ┊ forecast  ○ truth ● on forecast  ⠂⠂ 95 %
+//! 15.00 ┤                                         ⣀⡠⠤⠒⠊⠑⢄⡀      ○
+//!       │                                   ⣀⡠⠤⠒⠊⠉     ┊ ⠈●⡀⡀○
+//!       │                            ⢀⣀⡠⠤⠒⠊⠉           ┊   ⠈⠢⡀⠁⠂⠄⠄⡀
+//!       │                      ⢀⣀⠤⠔⠒⠉⠁                 ┊    ⠂⠈⠢⡀   ⠁
+//!       │               ⣀⣀⡠⠤⠔⠒⠉⠁                       ┊     ⠁⡀⠈⠢⡀
+//!       │        ⢀⣀⠤⠤⠒⠊⠉                               ┊       ⠄ ⠈⠒⢄
+//!       │  ⢀⣀⠤⠔⠒⠉⠁                                     ┊        ⠂
+//!       │⠒⠉⠁                                           ┊         ⠂
+//! −3.00 ┤                                              ┊          ⠁⡀
+//!       └──────────────────────────────────────────────┴────────────
+//!        2024-02-01                          2024-02-17   2024-02-20
+//! ```
+
+mod dots;
+mod title;
+
+use dots::{Bound, Dots};
 
 use crate::plot::axis::value_label;
 use crate::plot::figure::{Figure, Panel, Part};
@@ -21,8 +44,8 @@ pub struct Style {
     pub width: usize,
     /// Height in lines; at least [`MIN_HEIGHT`] are used.
     pub height: usize,
-    /// Whether to colour the forecast with ANSI escape codes. Without colours the line at its
-    /// beginning tells it from the history.
+    /// Whether to colour the forecast and what came true with ANSI escape codes. Without colours the
+    /// line at its beginning tells the forecast from the history, and signs the rest.
     pub colors: bool,
 }
 
@@ -38,8 +61,6 @@ const MAX_SIDE: usize = 1000;
 /// Lines of a panel around the plot: name, axis, labels.
 const FRAME_LINES: usize = 3;
 
-const FORECAST_COLOR: &str = "\x1b[38;5;208m";
-const FAINT: &str = "\x1b[2m";
 const RESET: &str = "\x1b[0m";
 
 /// Draws every panel of a figure, one below the other, with an empty line between them.
@@ -79,10 +100,24 @@ pub fn render_panel(panel: &Panel, style: Style) -> String {
         }
     }
     let start = panel.history.values.len();
+    let is_future = |(position, _): &(usize, f64)| *position >= start;
+    for run in panel.runs(Part::Truth) {
+        run.into_iter().filter(is_future).for_each(|point| dots.mark(place(point)));
+    }
+    for run in panel.bands.first().map(|band| panel.band_runs(band)).unwrap_or_default() {
+        for bound in [Bound::Lower, Bound::Upper] {
+            let points = run.iter().map(|(position, (low, high))| match bound {
+                Bound::Lower => (*position, *low),
+                Bound::Upper => (*position, *high),
+            });
+            let points: Vec<(usize, usize)> = points.filter(is_future).map(place).collect();
+            dots.draw_bound(&points, bound);
+        }
+    }
     let has_forecast = start > 0 && !panel.forecast.values.is_empty();
     let boundary = has_forecast.then(|| place((start - 1, low)).0 / 2);
 
-    let mut out = title_line(panel, width, &paint);
+    let mut out = title::line(panel, width, paint);
     for row in 0..rows {
         let (label, tick) = match row {
             0 => (high_label.as_str(), '┤'),
@@ -90,17 +125,17 @@ pub fn render_panel(panel: &Panel, style: Style) -> String {
             _ => ("", '│'),
         };
         let gutter = format!("{label:>gutter$} {tick}");
-        out.push_str(&paint.faint(&gutter));
-        dots.write_row(&mut out, row, boundary, &paint);
+        out.push_str(&paint.text(Ink::Faint, &gutter));
+        dots.write_row(&mut out, row, boundary, paint);
         out.push('\n');
     }
     let axis: String = (0..columns).map(|column| if Some(column) == boundary { '┴' } else { '─' }).collect();
     let axis = format!("{:gutter$} └{axis}", "");
-    out.push_str(&paint.faint(&axis));
+    out.push_str(&paint.text(Ink::Faint, &axis));
     out.push('\n');
     let labels = time_labels(panel, columns, boundary);
     let labels = format!("{:gutter$}  {labels}", "");
-    out.push_str(&paint.faint(labels.trim_end()));
+    out.push_str(&paint.text(Ink::Faint, labels.trim_end()));
     out.push('\n');
     out
 }
@@ -109,19 +144,6 @@ pub fn render_panel(panel: &Panel, style: Style) -> String {
 fn dot_at(share: f64, count: usize) -> usize {
     let last = count.saturating_sub(1);
     ((share * last as f64).round() as usize).min(last)
-}
-
-/// The series' name on the left, the legend on the right where there is room for it.
-fn title_line(panel: &Panel, width: usize, paint: &Paint) -> String {
-    const LEGEND: &str = "history ┊ forecast";
-    let room = width.saturating_sub(LEGEND.chars().count() + 2);
-    let shown: String = if panel.name.chars().count() <= room {
-        panel.name.clone()
-    } else {
-        panel.name.chars().take(room.saturating_sub(1)).chain(['…']).collect()
-    };
-    let padding = width.saturating_sub(shown.chars().count() + LEGEND.chars().count());
-    format!("{shown}{:padding$}history {} {}\n", "", paint.faint("┊"), paint.forecast("forecast"))
 }
 
 /// The first time stamp, that of the forecast's beginning and the last, as far as they fit.
@@ -163,94 +185,40 @@ fn put(line: &mut [char], text: &str, column: usize) -> bool {
     true
 }
 
+/// Whether to write escape codes.
+#[derive(Debug, Clone, Copy)]
 struct Paint {
     colors: bool,
 }
 
-impl Paint {
-    fn faint(&self, text: &str) -> String {
-        self.with(FAINT, text)
-    }
-
-    fn forecast(&self, text: &str) -> String {
-        self.with(FORECAST_COLOR, text)
-    }
-
-    fn with(&self, code: &str, text: &str) -> String {
-        if self.colors && !text.is_empty() { format!("{code}{text}{RESET}") } else { text.to_owned() }
-    }
-}
-
-/// A grid of characters of two by four dots.
-struct Dots {
-    columns: usize,
-    cells: Vec<Cell>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Cell {
-    bits: u8,
-    is_forecast: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// What a character belongs to, and so its colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ink {
     Plain,
     Faint,
     Forecast,
+    Truth,
+    Bound,
 }
 
-impl Dots {
-    fn new(columns: usize, rows: usize) -> Self {
-        Self { columns, cells: vec![Cell::default(); columns * rows] }
-    }
-
-    /// Draws straight lines from point to point; a single point is a dot.
-    fn draw(&mut self, points: &[(usize, usize)], part: Part) {
-        if let Some(first) = points.first() {
-            self.set(*first, part);
-        }
-        for (from, to) in points.iter().zip(points.iter().skip(1)) {
-            let steps = from.0.abs_diff(to.0).max(from.1.abs_diff(to.1));
-            for step in 1..=steps {
-                let at = |from: usize, to: usize| {
-                    let share = step as f64 / steps as f64;
-                    (from as f64 + (to as f64 - from as f64) * share).round() as usize
-                };
-                self.set((at(from.0, to.0), at(from.1, to.1)), part);
-            }
+impl Ink {
+    /// The colours are the palette's that are nearest to those of pictures.
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Faint => "\x1b[2m",
+            Self::Forecast => "\x1b[38;5;208m",
+            Self::Truth => "\x1b[38;5;36m",
+            Self::Bound => "\x1b[2;38;5;208m",
         }
     }
+}
 
-    fn set(&mut self, (x, y): (usize, usize), part: Part) {
-        // Braille patterns number the upper three rows column by column, and the fourth row last.
-        const BITS: [[u8; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
-        let bit = BITS.get(y % 4).and_then(|row| row.get(x % 2)).copied().unwrap_or(0);
-        if let Some(cell) = self.cells.get_mut((y / 4) * self.columns + x / 2) {
-            cell.bits |= bit;
-            cell.is_forecast |= part == Part::Forecast;
-        }
-    }
-
-    fn write_row(&self, out: &mut String, row: usize, boundary: Option<usize>, paint: &Paint) {
-        let cells = self.cells.iter().skip(row * self.columns).take(self.columns);
-        let glyphs = cells.enumerate().map(|(column, cell)| match cell {
-            Cell { bits: 0, .. } if Some(column) == boundary => (Ink::Faint, '┊'),
-            Cell { bits: 0, .. } => (Ink::Plain, ' '),
-            Cell { bits, is_forecast } => {
-                let ink = if *is_forecast { Ink::Forecast } else { Ink::Plain };
-                (ink, char::from_u32(0x2800 + u32::from(*bits)).unwrap_or(' '))
-            }
-        });
-        let glyphs: Vec<(Ink, char)> = glyphs.collect();
-        let end = glyphs.iter().rposition(|(_, glyph)| *glyph != ' ').map_or(0, |last| last + 1);
-        for run in glyphs.get(..end).unwrap_or_default().chunk_by(|a, b| a.0 == b.0) {
-            let text: String = run.iter().map(|(_, glyph)| glyph).collect();
-            match run.first().map(|(ink, _)| ink) {
-                Some(Ink::Forecast) => out.push_str(&paint.forecast(&text)),
-                Some(Ink::Faint) => out.push_str(&paint.faint(&text)),
-                _ => out.push_str(&text),
-            }
+impl Paint {
+    fn text(self, ink: Ink, text: &str) -> String {
+        match ink.code() {
+            code if self.colors && !code.is_empty() && !text.is_empty() => format!("{code}{text}{RESET}"),
+            _ => text.to_owned(),
         }
     }
 }
@@ -258,6 +226,7 @@ impl Dots {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plot::band::Band;
     use crate::plot::figure::of_tables;
     use tmoe_data::{Series, Table, TimeColumn};
 
@@ -279,6 +248,33 @@ mod tests {
         figure((0..16).map(f64::from).collect(), vec![12.0, 9.0, 6.0, 3.0])
     }
 
+    /// The same with prediction intervals and what came true.
+    fn judged() -> Figure {
+        let band = |level, width: f64| Band {
+            level,
+            lower: [12.0, 9.0, 6.0, 3.0]
+                .iter()
+                .enumerate()
+                .map(|(n, value)| value - width * n as f64)
+                .collect(),
+            upper: [12.0, 9.0, 6.0, 3.0]
+                .iter()
+                .enumerate()
+                .map(|(n, value)| value + width * n as f64)
+                .collect(),
+        };
+        let mut figure = ramp();
+        let panel = figure.panels.pop().expect("one series");
+        let bands = vec![band(80.0, 1.0), band(95.0, 2.0)];
+        figure.panels.push(panel.with_bands(bands).with_truth(&[12.0, 12.0, 14.0]));
+        figure
+    }
+
+    fn without_colors(text: String) -> String {
+        let inks = [Ink::Faint, Ink::Forecast, Ink::Truth, Ink::Bound];
+        inks.iter().map(|ink| ink.code()).chain([RESET]).fold(text, |text, code| text.replace(code, ""))
+    }
+
     const SMALL: Style = Style { width: 44, height: 8, colors: false };
 
     #[test]
@@ -297,11 +293,45 @@ load                      history ┊ forecast
     }
 
     #[test]
+    fn truth_is_drawn_as_circles_and_the_widest_interval_as_dots() {
+        let expected = "\
+load            history ┊ forecast  ○ truth ● on forecast  ⠂⠂ 95 %
+15.00 ┤                                         ⣀⡠⠤⠒⠊⠑⢄⡀      ○
+      │                                   ⣀⡠⠤⠒⠊⠉     ┊ ⠈●⡀⡀○
+      │                            ⢀⣀⡠⠤⠒⠊⠉           ┊   ⠈⠢⡀⠁⠂⠄⠄⡀
+      │                      ⢀⣀⠤⠔⠒⠉⠁                 ┊    ⠂⠈⠢⡀   ⠁
+      │               ⣀⣀⡠⠤⠔⠒⠉⠁                       ┊     ⠁⡀⠈⠢⡀
+      │        ⢀⣀⠤⠤⠒⠊⠉                               ┊       ⠄ ⠈⠒⢄
+      │  ⢀⣀⠤⠔⠒⠉⠁                                     ┊        ⠂
+      │⠒⠉⠁                                           ┊         ⠂
+−3.00 ┤                                              ┊          ⠁⡀
+      └──────────────────────────────────────────────┴────────────
+       2024-02-01                          2024-02-17   2024-02-20
+";
+        assert_eq!(render(&judged(), Style { width: 66, height: 12, ..SMALL }), expected);
+    }
+
+    #[test]
+    fn a_narrow_title_keeps_what_cannot_be_guessed() {
+        let title = |width| {
+            let text = render(&judged(), Style { width, ..SMALL });
+            text.lines().next().unwrap_or_default().to_owned()
+        };
+        assert_eq!(title(60), "load      history ┊ forecast  ○ truth ● on forecast  ⠂⠂ 95 %");
+        assert_eq!(title(44), "load    history ┊ forecast  ○ truth  ⠂⠂ 95 %");
+        assert_eq!(title(30), "load          ○ truth  ⠂⠂ 95 %");
+    }
+
+    #[test]
     fn colors_mark_the_forecast_and_change_nothing_else() {
         let colored = render(&ramp(), Style { colors: true, ..SMALL });
-        assert!(colored.contains(FORECAST_COLOR));
-        let plain = [FORECAST_COLOR, FAINT, RESET].iter().fold(colored, |text, code| text.replace(code, ""));
-        assert_eq!(plain, render(&ramp(), SMALL));
+        assert!(colored.contains(Ink::Forecast.code()) && !colored.contains(Ink::Truth.code()));
+        assert_eq!(without_colors(colored), render(&ramp(), SMALL));
+        let colored = render(&judged(), Style { colors: true, ..SMALL });
+        for ink in [Ink::Forecast, Ink::Truth, Ink::Bound] {
+            assert!(colored.contains(ink.code()), "{ink:?}");
+        }
+        assert_eq!(without_colors(colored), render(&judged(), SMALL));
     }
 
     #[test]
@@ -320,9 +350,13 @@ load                      history ┊ forecast
 
     #[test]
     fn every_size_is_kept_to_and_every_figure_is_drawn() {
-        for figure in
-            [ramp(), figure(vec![], vec![]), figure(vec![5.0], vec![]), figure(vec![f64::NAN], vec![1.0])]
-        {
+        for figure in [
+            ramp(),
+            judged(),
+            figure(vec![], vec![]),
+            figure(vec![5.0], vec![]),
+            figure(vec![f64::NAN], vec![1.0]),
+        ] {
             for (width, height) in [(0, 0), (30, 6), (80, 24), (200, 50)] {
                 let text = render(&figure, Style { width, height, colors: false });
                 assert_eq!(text.lines().count(), height.max(MIN_HEIGHT));

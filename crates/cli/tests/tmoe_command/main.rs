@@ -83,6 +83,7 @@ fn main() -> ExitCode {
         ("on_onnx_runtime", on_onnx_runtime::TESTS, no_runtime),
         ("outputs", outputs::TESTS, None),
         ("plots", plots::TESTS, None),
+        ("plots", plots::WITH_NODE, (!plots::has_node()).then_some("no Node.js")),
         ("providers", providers::TESTS, None),
         ("raw_run", raw_run::TESTS, None),
         ("real_data", real_data::TESTS, no_data),

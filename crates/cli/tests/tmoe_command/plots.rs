@@ -1,6 +1,8 @@
 //! `tmoe forecast --plot` and `--draw`.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use tempfile::tempdir;
 
@@ -14,9 +16,18 @@ pub(crate) const TESTS: &[(&str, crate::Test)] = crate::tests![
     a_terminal_s_drawing_stays_out_of_standard_output,
 ];
 
+pub(crate) const WITH_NODE: &[(&str, crate::Test)] =
+    crate::tests![the_scripts_of_a_page_draw_and_follow_the_pointer];
+
+/// Whether Node.js is there, which runs scripts without a browser.
+pub(crate) fn has_node() -> bool {
+    Command::new("node").arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
 fn pictures_are_written_beside_the_forecast(shared: &Shared) {
     let folder = tempdir().unwrap();
-    let [csv, svg, png] = ["forecast.csv", "plot.svg", "plot.PNG"].map(|name| folder.path().join(name));
+    let names = ["forecast.csv", "plot.svg", "plot.PNG", "plot.html"];
+    let [csv, svg, png, html] = names.map(|name| folder.path().join(name));
     let printed = run(arguments![
         "forecast",
         shared.package("dense"),
@@ -31,14 +42,21 @@ fn pictures_are_written_beside_the_forecast(shared: &Shared) {
         "--plot",
         svg,
         "--plot",
-        png
+        png,
+        "--plot",
+        html
     ]);
     assert_eq!(printed.success(), "");
-    assert_eq!(entries(folder.path()), ["forecast.csv", "plot.PNG", "plot.svg"]);
+    assert_eq!(entries(folder.path()), ["forecast.csv", "plot.PNG", "plot.html", "plot.svg"]);
     let svg = fs::read_to_string(svg).unwrap();
     assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
     for expected in ["24-point forecast", "demand_mw", "temperature_c", "history"] {
         assert!(svg.contains(expected), "{expected} is missing");
+    }
+    let html = fs::read_to_string(html).unwrap();
+    assert!(html.starts_with("<!doctype html>") && html.trim_end().ends_with("</html>"));
+    for expected in ["24-point forecast", "\"name\":\"demand_mw\"", "\"name\":\"temperature_c\""] {
+        assert!(html.contains(expected), "{expected} is missing");
     }
     let png = fs::File::open(png).unwrap();
     let mut reader = png::Decoder::new(std::io::BufReader::new(png)).read_info().unwrap();
@@ -64,8 +82,16 @@ fn a_picture_of_another_format_is_refused_before_any_work(shared: &Shared) {
             "--plot",
             plot
         ]);
-        outcome.failure(&[name, ".svg or .png"]);
+        outcome.failure(&[name, ".svg, .png or .html"]);
         assert_eq!(entries(folder.path()), ["table.csv"]);
+    }
+}
+
+fn the_scripts_of_a_page_draw_and_follow_the_pointer(_: &Shared) {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/plot/html");
+    for test in ["scale.test.js", "page.test.js"] {
+        let output = Command::new("node").arg(test).current_dir(&scripts).output().unwrap();
+        assert!(output.status.success(), "{test}\n{}", String::from_utf8_lossy(&output.stderr));
     }
 }
 

@@ -12,7 +12,7 @@ use crate::Failure;
 /// What to draw, and where.
 #[derive(clap::Args)]
 pub(super) struct DrawArguments {
-    /// Also draw history and forecast to a file, .svg or .png; may be given more than once
+    /// Also draw history and forecast to a file, .svg, .png or .html; may be given more than once
     #[arg(long, value_name = "FILE")]
     plot: Vec<PathBuf>,
     /// Draw in the terminal, on standard error
