@@ -1,10 +1,12 @@
 //! `tmoe`: forecasts with Time-MoE packages.
 
 mod commands;
+mod drawing;
 mod input;
 mod interrupt;
 mod intervals;
 mod notes;
+mod outputs;
 mod progress;
 mod session;
 mod text;

@@ -2,6 +2,7 @@
 
 mod contestant;
 mod json;
+mod newest;
 mod protocol;
 mod rolling;
 mod season;
@@ -16,10 +17,11 @@ use clap::ValueEnum;
 use clap::builder::RangedU64ValueParser;
 use tmoe_runner::Normalization;
 
-use crate::Failure;
+use crate::drawing::DrawArguments;
 use crate::input::InputArguments;
 use crate::intervals::IntervalArguments;
 use crate::session::EngineArguments;
+use crate::{Failure, outputs};
 
 /// Windows that a model gets at once, at least.
 const BATCH: usize = 256;
@@ -86,6 +88,11 @@ pub(crate) struct Arguments {
     /// Print as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    draw: DrawArguments,
+    /// Replace existing files
+    #[arg(long)]
+    force: bool,
 }
 
 /// What is measured, and how.
@@ -111,6 +118,8 @@ fn from_1() -> RangedU64ValueParser<usize> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    arguments.draw.check()?;
+    outputs::refuse_existing(arguments.draw.files().iter(), arguments.force)?;
     match arguments.protocol {
         Protocol::Rolling => rolling::run(arguments)?,
         Protocol::TimeMoe => {
@@ -131,6 +140,7 @@ fn refuse_options(arguments: &Arguments) -> Result<(), Failure> {
         ("--scale", arguments.scale.is_some()),
         ("--levels, --quantiles and --interval-origins", arguments.intervals.is_given()),
         ("--no-intervals", arguments.no_intervals),
+        ("--plot and --draw", arguments.draw.is_given()),
     ];
     match given.into_iter().find(|(_, given)| *given) {
         Some((option, _)) => Err(format!(

@@ -3,15 +3,18 @@
 use std::collections::BTreeSet;
 
 use tmoe_backtest::{Backtest, Report, RollingOrigin, Window};
+use tmoe_cli::plot::Panel;
 use tmoe_data::read::Entry;
 use tmoe_forecast::{CHUNK_POINTS, next_chunk};
 use tmoe_runner::{CancelToken, Control};
 
 use super::contestant::{Contestant, Name, Packages, Problems};
+use super::newest::Newest;
 use super::series::{Group, groups};
 use super::setup::Setup;
 use super::tables::SeriesLines;
 use super::{Arguments, json, tables};
+use crate::drawing::Drawing;
 use crate::notes::Notes;
 use crate::progress::WindowBar;
 use crate::text::{print, print_json};
@@ -77,6 +80,7 @@ struct Evaluation<'a> {
     longest: usize,
     first_problem: Option<String>,
     bar: WindowBar,
+    drawing: Drawing,
     lines: Option<SeriesLines>,
 }
 
@@ -91,6 +95,8 @@ struct SeriesReports {
     season: usize,
     reports: Vec<Report>,
     problem: Option<String>,
+    /// The first package's newest window.
+    panel: Option<Panel>,
 }
 
 impl<'a> Evaluation<'a> {
@@ -119,6 +125,7 @@ impl<'a> Evaluation<'a> {
             longest: 0,
             first_problem: None,
             bar: WindowBar::new(),
+            drawing: arguments.draw.start(format!("{}-point forecast and what came true", setup.horizon)),
             lines: lines
                 .then(|| SeriesLines::new(contestants.iter().map(|contestant| &contestant.name), setup)),
             backtest,
@@ -160,7 +167,9 @@ impl<'a> Evaluation<'a> {
         let control = Control::new().with_cancel(self.token);
         let mut problems = Problems::new();
         let mut reports: Vec<Vec<Report>> = values.iter().map(|_| Vec::new()).collect();
-        for contestant in self.contestants {
+        let mut newest = Newest::default();
+        for (place, contestant) in self.contestants.iter().enumerate() {
+            let observed = place == 0 && self.drawing.takes_more();
             let model = |windows: &[Window<'_>]| -> Result<Vec<Vec<f32>>, tmoe_runner::Error> {
                 let forecasts =
                     contestant.forecast(windows, &group, self.setup.horizon, &control, &mut problems)?;
@@ -169,14 +178,20 @@ impl<'a> Evaluation<'a> {
                 }
                 Ok(forecasts)
             };
-            for (reports, report) in reports.iter_mut().zip(backtest.run(&values, model)?) {
+            let measured = backtest.run_observed(&values, model, |measured| {
+                if observed {
+                    newest.see(&measured, &group, &self.setup.levels);
+                }
+            })?;
+            for (reports, report) in reports.iter_mut().zip(measured) {
                 reports.push(report);
             }
         }
         let series = group.series.into_iter().zip(reports).enumerate().map(|(place, (member, reports))| {
             self.notes.repairs(&member.series.id, &member.series.repairs);
-            let problem = problems.remove(&place);
-            let report = SeriesReports { id: member.series.id, season: group.season, reports, problem };
+            let (problem, panel) = (problems.remove(&place), newest.take(place));
+            let report =
+                SeriesReports { id: member.series.id, season: group.season, reports, problem, panel };
             Measured { index: member.index, report }
         });
         Ok(series.collect())
@@ -184,7 +199,7 @@ impl<'a> Evaluation<'a> {
 
     /// Adds a series to the whole.
     fn take(&mut self, series: SeriesReports) -> Result<(), Failure> {
-        let SeriesReports { id, season, reports, problem } = series;
+        let SeriesReports { id, season, reports, problem, panel } = series;
         // The same windows count for all, so that a contestant's problem is everyone's.
         if let Some(problem) = problem {
             return self.leave_out(&id, problem);
@@ -194,6 +209,7 @@ impl<'a> Evaluation<'a> {
             return self.leave_out(&id, problem.to_owned());
         }
         self.evaluated.series += 1;
+        self.drawing.add(|| panel);
         self.evaluated.seasons.insert(season);
         for (measurement, report) in self.measurements.iter_mut().zip(&reports) {
             measurement.overall.merge(report)?;
@@ -250,6 +266,6 @@ impl<'a> Evaluation<'a> {
             ))?,
         }
         self.notes.print();
-        Ok(())
+        self.drawing.finish(self.arguments.force)
     }
 }

@@ -1,22 +1,21 @@
 //! `tmoe forecast`: a file of series to their forecasts.
 
-mod drawing;
 mod output;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
+use tmoe_cli::plot::{Panel, Past};
 use tmoe_data::read::SeriesReader;
-use tmoe_forecast::{FileForecaster, RunError};
+use tmoe_forecast::{FileForecaster, Forecasted, RunError};
 use tmoe_runner::{Control, Forecaster, Normalization, check_horizon};
 
-use self::drawing::DrawArguments;
 use self::output::OutputArguments;
+use crate::drawing::DrawArguments;
 use crate::input::InputArguments;
 use crate::notes::Notes;
 use crate::progress::SeriesBar;
 use crate::session::SessionArguments;
-use crate::{Failure, interrupt};
+use crate::{Failure, interrupt, outputs};
 
 /// Forecast series of a file
 ///
@@ -54,7 +53,10 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     arguments.draw.check()?;
-    refuse_existing(arguments)?;
+    outputs::refuse_existing(
+        arguments.output.file().into_iter().chain(arguments.draw.files()),
+        arguments.force,
+    )?;
     let reader = arguments.input.open()?;
     let package = arguments.session.package()?;
     check_horizon(arguments.horizon, package.manifest().model.max_positions())?;
@@ -88,7 +90,9 @@ fn forecast(arguments: &Arguments, reader: SeriesReader, files: FileForecaster) 
             Err(problem) => notes.problem(&series.id, problem),
             Ok(forecasted) => notes.repairs(&series.id, &forecasted.series.repairs),
         }
-        drawing.add(&series);
+        if let Ok(forecasted) = &series.result {
+            drawing.add(|| Some(panel(&series.id, forecasted)));
+        }
         writer.append(&series)
     });
     bar.finish();
@@ -101,24 +105,10 @@ fn forecast(arguments: &Arguments, reader: SeriesReader, files: FileForecaster) 
     drawing.finish(arguments.force)
 }
 
+fn panel(id: &str, forecasted: &Forecasted) -> Panel {
+    let past = Past { time: forecasted.series.time.as_deref(), values: &forecasted.series.values };
+    Panel::new(id, past, &forecasted.time, &forecasted.forecast.values)
+}
+
 /// Series that are read ahead of the model.
 const READ_AHEAD: usize = 256;
-
-/// Finds out before the work, not after it, that its result has no place.
-fn refuse_existing(arguments: &Arguments) -> Result<(), Failure> {
-    let files: Vec<&PathBuf> = arguments.output.file().into_iter().chain(arguments.draw.files()).collect();
-    let twice = files.iter().enumerate().find(|(index, path)| files[..*index].contains(path));
-    if let Some((_, path)) = twice {
-        return Err(
-            format!("{} is named for two outputs; choose another file for one", path.display()).into()
-        );
-    }
-    match files.into_iter().find(|path| path.is_file() && !arguments.force) {
-        Some(path) => Err(format!(
-            "{} exists already; choose another file, or pass --force to replace it",
-            path.display()
-        )
-        .into()),
-        None => Ok(()),
-    }
-}
