@@ -20,6 +20,7 @@ pub(crate) const TESTS: &[(&str, crate::Test)] = crate::tests![
     every_series_has_a_line_of_its_own,
     series_that_cannot_be_evaluated_are_named_and_left_out,
     a_context_without_any_point_calibrates_nothing,
+    the_newest_windows_are_drawn_with_what_came_true,
     more_context_than_the_model_holds_is_cut,
     a_series_shorter_than_a_window_is_named_with_its_file,
     nothing_to_evaluate_is_wrong_usage,
@@ -373,6 +374,30 @@ fn a_context_without_any_point_calibrates_nothing(shared: &Shared) {
     // The first window's own calibration has no score, so that it has no interval.
     let points = model["intervals"][0]["points"].as_u64().unwrap();
     assert!(points > 0 && points < model["points"].as_u64().unwrap(), "{model}");
+}
+
+fn the_newest_windows_are_drawn_with_what_came_true(shared: &Shared) {
+    let folder = tempdir().unwrap();
+    let [file, svg] = ["load.csv", "plot.svg"].map(|name| folder.path().join(name));
+    let rows: Vec<String> =
+        hours(60).iter().zip(series(60)).map(|(time, value)| format!("{time},{value}\n")).collect();
+    fs::write(&file, format!("date,load\n{}", rows.concat())).unwrap();
+    let plot = ["--horizon", "4", "--context", "16", "--draw", "always", "--plot", svg.to_str().unwrap()];
+    let drawn = evaluate(shared, &file, &plot);
+    // The newest window begins at the 57th hour.
+    assert!(
+        drawn.stderr.contains("load") && drawn.stderr.contains("2024-01-03 08:00:00"),
+        "{}",
+        drawn.stderr
+    );
+    let printed = drawn.success();
+    assert_eq!(printed, evaluate(shared, &file, &plot[..4]).success());
+    let picture = fs::read_to_string(&svg).unwrap();
+    for fact in ["4-point forecast and what came true", "load", "truth", "80 %", "95 %"] {
+        assert!(picture.contains(fact), "{fact} is missing");
+    }
+    evaluate(shared, &file, &plot).failure(&["plot.svg", "--force"]);
+    evaluate(shared, &file, &[&plot[..], &["--force", "--per-series"]].concat()).success();
 }
 
 fn more_context_than_the_model_holds_is_cut(shared: &Shared) {

@@ -129,7 +129,7 @@ fn the_context_is_the_paper_s_and_must_fit(shared: &Shared) {
 }
 
 fn what_the_protocol_fixes_cannot_be_chosen(shared: &Shared) {
-    let options: [&[&str]; 9] = [
+    let options: [&[&str]; 11] = [
         &["--windows", "3"],
         &["--stride", "3"],
         &["--season", "3"],
@@ -139,6 +139,8 @@ fn what_the_protocol_fixes_cannot_be_chosen(shared: &Shared) {
         &["--quantiles", "0.5"],
         &["--interval-origins", "8"],
         &["--no-intervals"],
+        &["--plot", "plot.svg"],
+        &["--draw", "always"],
     ];
     for option in options {
         evaluate(shared, Path::new("table.csv"), option).failure(&[option[0], "--protocol time-moe"]);
