@@ -181,7 +181,7 @@ fn intervals_are_conformal_and_their_loss_is_weighted(shared: &Shared) {
         close(&naive["wql"], quantiles.map(loss).iter().sum::<f64>() / 10.0);
     }
     // Without any word on it there are intervals of 80 and 95 %.
-    let printed = evaluate(shared, &file, &shape[..7]).success();
+    let printed = evaluate(shared, &file, &shape[..8]).success();
     assert!(printed.contains("80 % cover") && printed.contains("95 % cover"), "{printed}");
     let fewer = json(evaluate(shared, &file, &[&shape[..], &["--interval-origins", "1"]].concat()));
     assert_eq!(fewer["interval_origins"], 1);
@@ -235,7 +235,7 @@ fn hours(count: usize) -> Vec<String> {
 }
 
 fn days(count: usize) -> Vec<String> {
-    (0..count).map(|day| format!("2024-{:02}-{:02}", 1 + day / 28, 1 + day % 28)).collect()
+    (0..count).map(|day| format!("2024-{:02}-{:02} 00:00:00", 1 + day / 28, 1 + day % 28)).collect()
 }
 
 fn a_season_is_seen_from_the_time_stamps(shared: &Shared) {
