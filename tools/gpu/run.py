@@ -212,15 +212,16 @@ def check_bf16_error(options, report, library, missing):
         report.skip(title, missing if options.etth1 else "no CSV was given: --etth1 FILE")
         return
     packages = [HERE / "packages" / precision for precision in ("fp32", "bf16")]
-    command = [HERE / "tmoe", "evaluate", *packages, "--input", options.etth1, "--provider", "cuda", "--graph", "plugin", "--json"]
+    command = [HERE / "tmoe", "evaluate", *packages, "--input", options.etth1, "--provider", "cuda", "--graph", "plugin", "--json",
+               "--scale", "series", "--no-intervals"]
     printed = report.lines(f"tmoe evaluate, {options.etth1}", command, ORT_DYLIB_PATH=str(library))
     if printed is not None:
-        report.expect(title, *bf16_verdict(json.loads(printed)))
+        report.expect(title, *bf16_verdict(json.loads(printed)["models"]))
 
 
-def bf16_verdict(evaluations):
-    """Whether the second evaluation's mean squared error is close to the first one's, and both."""
-    full, half = (evaluation["mse"] for evaluation in evaluations)
+def bf16_verdict(models):
+    """Whether the second model's mean squared error is close to the first one's, and both."""
+    full, half = (model["mse"] for model in models[:2])
     apart = abs(half - full) / full
     return apart <= BF16_ERROR, f"MSE {half:.6f} beside {full:.6f}: {apart:.3%} apart, at most {BF16_ERROR:.1%} is allowed"
 

@@ -225,7 +225,7 @@ class Folder(unittest.TestCase):
     def test_the_error_of_bf16_is_checked_where_a_csv_is_given(self):
         self.driver()
         (self.folder / "ort.so").write_text("")
-        self.script("tmoe", """echo '[{"mse": 0.2}, {"mse": 0.2011}]'""")
+        self.script("tmoe", """echo '{"models": [{"mse": 0.2}, {"mse": 0.2011}, {"mse": 0.9}]}'""")
         skipped = self.run_script("check", "--no-sanitizer", "--filter", "bf16 beside")
         self.assertIn("error of bf16 beside fp32 (no CSV was given: --etth1 FILE)", skipped.stdout)
         done = self.run_script("check", "--no-sanitizer", "--etth1", "etth1.csv", "--onnxruntime", "ort.so")

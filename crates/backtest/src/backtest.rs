@@ -52,6 +52,17 @@ pub struct Report {
     pub intervals: Vec<IntervalErrors>,
 }
 
+/// A window that was measured, see [`Backtest::run_observed`].
+#[derive(Clone, Copy, Debug)]
+pub struct Measured<'a> {
+    /// The window.
+    pub window: Window<'a>,
+    /// Its forecast, one point per step of the horizon.
+    pub forecast: &'a [f32],
+    /// How far the truth was expected to be from it; `None` where no interval was asked for or could be calibrated.
+    pub distribution: Option<&'a Distribution>,
+}
+
 impl Report {
     /// Adds what was measured with the same levels and quantiles elsewhere.
     pub fn merge(&mut self, other: &Self) -> Result<(), MetricError> {
@@ -109,6 +120,12 @@ impl Backtest {
         }
     }
 
+    /// How many forecasts [`run`](Self::run) needs of a series: one per origin, of its windows and of their calibration.
+    pub fn forecasts(&self, values: &[f64]) -> usize {
+        let windows: Vec<Window<'_>> = self.layout.windows(0, values).collect();
+        self.needed(&windows).len()
+    }
+
     /// Backtests a model: a function from windows, of which it may look at everything but `truth`, to their forecasts, each
     /// of as many points as the horizon. Gives one report per series, empty where a series has no window.
     ///
@@ -116,7 +133,33 @@ impl Backtest {
     pub fn run<E>(
         &self,
         series: &[&[f64]],
+        model: impl FnMut(&[Window<'_>]) -> Result<Vec<Vec<f32>>, E>,
+    ) -> Result<Vec<Report>, BacktestError<E>> {
+        self.run_observed(series, model, |_| {})
+    }
+
+    /// As [`run`](Self::run), and shows every window that was measured to `observe`, each series' newest first.
+    ///
+    /// ```
+    /// use std::collections::BTreeMap;
+    /// use std::convert::Infallible;
+    ///
+    /// use tmoe_backtest::{Backtest, RollingOrigin, Window};
+    ///
+    /// let values: Vec<f64> = (0..40).map(f64::from).collect();
+    /// let model = |windows: &[Window<'_>]| Ok::<_, Infallible>(vec![vec![20.0; 4]; windows.len()]);
+    /// let mut newest = BTreeMap::new();
+    /// Backtest::new(RollingOrigin::new(8, 4)).run_observed(&[&values], model, |measured| {
+    ///     newest.entry(measured.window.series).or_insert(measured.window.origin());
+    /// })?;
+    /// assert_eq!(newest[&0], 36);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn run_observed<E>(
+        &self,
+        series: &[&[f64]],
         mut model: impl FnMut(&[Window<'_>]) -> Result<Vec<Vec<f32>>, E>,
+        mut observe: impl FnMut(Measured<'_>),
     ) -> Result<Vec<Report>, BacktestError<E>> {
         let mut reports = Vec::with_capacity(series.len());
         let mut held: Vec<Held<'_>> = Vec::new();
@@ -126,11 +169,11 @@ impl Backtest {
             points += next.needed.len() * self.layout.horizon();
             held.push(next);
             if points > POINTS_HELD {
-                self.measure(&mut held, &mut model, &mut reports)?;
+                self.measure(&mut held, &mut model, &mut observe, &mut reports)?;
                 points = 0;
             }
         }
-        self.measure(&mut held, &mut model, &mut reports)?;
+        self.measure(&mut held, &mut model, &mut observe, &mut reports)?;
         Ok(reports)
     }
 
@@ -139,6 +182,7 @@ impl Backtest {
         &self,
         held: &mut Vec<Held<'_>>,
         model: &mut impl FnMut(&[Window<'_>]) -> Result<Vec<Vec<f32>>, E>,
+        observe: &mut impl FnMut(Measured<'_>),
         reports: &mut Vec<Report>,
     ) -> Result<(), BacktestError<E>> {
         self.forecast(held, model)?;
@@ -167,9 +211,10 @@ impl Backtest {
                 let scale = Scale::of(window.history, window.context);
                 let distribution =
                     self.calibration.and_then(|_| Distribution::new(&scores, Some(&pool), scale));
-                if let Some(distribution) = distribution {
-                    self.measure_intervals(&distribution, window, forecast, report)?;
+                if let Some(distribution) = &distribution {
+                    self.measure_intervals(distribution, window, forecast, report)?;
                 }
+                observe(Measured { window: *window, forecast, distribution: distribution.as_ref() });
             }
         }
         held.clear();
@@ -191,6 +236,19 @@ impl Backtest {
         let quantiles: Result<Vec<_>, _> =
             self.quantiles.iter().map(|level| distribution.quantile(*level, &forecast)).collect();
         report.quantiles.add(window.truth, &quantiles?)
+    }
+
+    /// What must be forecast to measure windows of one series, by origin.
+    fn needed<'a>(&self, windows: &[Window<'a>]) -> BTreeMap<usize, Window<'a>> {
+        let mut needed = BTreeMap::new();
+        for window in windows {
+            let earlier =
+                self.calibration.map(|calibration| calibration.windows(window.series, window.history));
+            for window in earlier.into_iter().flatten().chain([*window]) {
+                needed.entry(window.origin()).or_insert(window);
+            }
+        }
+        needed
     }
 
     /// Scores of what was forecast before a window's origin.
@@ -250,17 +308,11 @@ struct Needed<'a> {
 impl<'a> Held<'a> {
     fn new(backtest: &Backtest, index: usize, values: &'a [f64]) -> Self {
         let windows: Vec<Window<'a>> = backtest.layout.windows(index, values).collect();
-        let mut needed = BTreeMap::new();
-        for window in &windows {
-            let earlier = backtest.calibration.map(|calibration| calibration.windows(index, window.history));
-            for window in earlier.into_iter().flatten().chain([*window]) {
-                needed.entry(window.origin()).or_insert(Needed {
-                    window,
-                    forecast: Vec::new(),
-                    scores: Vec::new(),
-                });
-            }
-        }
+        let needed = backtest
+            .needed(&windows)
+            .into_iter()
+            .map(|(origin, window)| (origin, Needed { window, forecast: Vec::new(), scores: Vec::new() }));
+        let needed = needed.collect();
         Self { windows, needed, errors: SeasonalErrors::new(values, backtest.season) }
     }
 

@@ -49,5 +49,5 @@ pub mod seasonality;
 pub mod time_moe;
 mod windows;
 
-pub use backtest::{Backtest, BacktestError, Report};
+pub use backtest::{Backtest, BacktestError, Measured, Report};
 pub use windows::{RollingOrigin, Window, Windows};

@@ -74,6 +74,7 @@ fn every_origin_is_forecast_once_and_none_sees_beyond_itself() {
         &[0.9],
         &[],
     );
+    assert_eq!(backtest.forecasts(&values), 6 + 3);
     let reports = backtest.run(&[&values, &values], |windows| -> Result<_, Infallible> {
         assert!(windows.len() <= 5);
         for window in windows {
@@ -104,6 +105,30 @@ fn a_series_too_short_to_calibrate_has_the_intervals_of_the_others() {
     let deviation = (six.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 6.0).sqrt();
     let expected = 2.0 * 0.5 / (5.0_f64.sqrt() / 2.0) * deviation;
     assert!((both[1].intervals[0].mean_width().unwrap() - expected).abs() < 1e-9);
+}
+
+#[test]
+fn measured_windows_are_shown_newest_first_with_their_forecast_and_intervals() {
+    let mut values = saw(60);
+    values[56..].fill(f64::NAN);
+    let backtest = Backtest::new(RollingOrigin::new(8, 4).with_windows(3)).with_intervals(
+        Calibration::new(8, 4),
+        &[0.9],
+        &[],
+    );
+    let mut seen = Vec::new();
+    let reports = backtest.run_observed(&[&[1.0], &values], off_by(|_| 0.5), |measured| {
+        let window = measured.window;
+        assert_eq!(window.truth, &values[window.origin()..window.origin() + 4]);
+        let expected: Vec<f32> = window.truth.iter().map(|&truth| truth as f32 + 0.5).collect();
+        assert_eq!(measured.forecast, expected);
+        let half_width = measured.distribution.and_then(|distribution| distribution.half_width(0.9, 0));
+        assert!((half_width.unwrap() - 0.5).abs() < 1e-12);
+        seen.push((window.series, window.origin()));
+    });
+    // Nothing is known of the window that ends with the series.
+    assert_eq!(seen, [(1, 52), (1, 48)]);
+    assert_eq!(reports.unwrap()[1].windows, 2);
 }
 
 #[test]

@@ -47,8 +47,20 @@ pub(crate) struct InputArguments {
 impl InputArguments {
     /// Opens the file.
     pub(crate) fn open(&self) -> Result<SeriesReader, ReadError> {
+        self.open_with(self.gaps)
+    }
+
+    /// Opens the file for its rows as they stand, unless gaps in time are to be refused.
+    pub(crate) fn open_rows(&self) -> Result<SeriesReader, ReadError> {
+        self.open_with(match self.gaps {
+            GapPolicy::FillMissing => GapPolicy::Ignore,
+            policy => policy,
+        })
+    }
+
+    fn open_with(&self, gaps: GapPolicy) -> Result<SeriesReader, ReadError> {
         let mut options =
-            ReadOptions::new().layout(self.layout).gaps(self.gaps).missing(self.missing).columns(Columns {
+            ReadOptions::new().layout(self.layout).gaps(gaps).missing(self.missing).columns(Columns {
                 id: self.id_column.clone(),
                 time: self.time_column.clone(),
                 target: self.target_column.clone(),

@@ -19,9 +19,9 @@ pub(crate) struct IntervalArguments {
     /// Quantiles of the same distribution, as 0.1,0.5,0.9
     #[arg(long, value_name = "Q", value_delimiter = ',')]
     quantiles: Vec<Quantile>,
-    /// Earlier origins that each series is forecast from for its intervals
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = origins)]
-    interval_origins: usize,
+    /// Earlier origins that each series is forecast from for its intervals [default: 8]
+    #[arg(long, value_name = "N", value_parser = origins)]
+    interval_origins: Option<usize>,
 }
 
 /// What was asked for: bounds of intervals from the lowest to the highest, then quantiles.
@@ -63,6 +63,14 @@ impl IntervalArguments {
         sorted(&self.levels, |level| level.0)
     }
 
+    /// The intervals' levels, or these where none were asked for.
+    pub(crate) fn levels_or(&self, percent: &[f64]) -> Vec<Level> {
+        match self.levels.is_empty() {
+            true => percent.iter().copied().map(Level).collect(),
+            false => self.levels(),
+        }
+    }
+
     /// The quantiles, ascending, each once.
     pub(crate) fn quantiles(&self) -> Vec<Quantile> {
         sorted(&self.quantiles, |quantile| quantile.0)
@@ -70,7 +78,12 @@ impl IntervalArguments {
 
     /// From how many origins each series is forecast again.
     pub(crate) fn origins(&self) -> usize {
-        self.interval_origins
+        self.interval_origins.unwrap_or(8)
+    }
+
+    /// Whether anything was said about intervals.
+    pub(crate) fn is_given(&self) -> bool {
+        self.is_wanted() || self.interval_origins.is_some()
     }
 }
 
@@ -197,10 +210,11 @@ mod tests {
         let arguments = IntervalArguments {
             levels: vec![Level(95.0), Level(80.0), Level(95.0)],
             quantiles: Vec::new(),
-            interval_origins: 8,
+            interval_origins: None,
         };
         assert_eq!(arguments.levels(), [Level(80.0), Level(95.0)]);
         assert!(arguments.is_wanted());
+        assert_eq!(arguments.levels_or(&[50.0]), arguments.levels());
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! `tmoe`: forecasts with Time-MoE packages.
 
 mod commands;
+mod drawing;
 mod input;
 mod interrupt;
 mod intervals;
+mod notes;
+mod outputs;
 mod progress;
 mod session;
 mod text;
@@ -12,6 +15,8 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::text::tell;
 
 /// Forecasts time series with Time-MoE packages, on any provider.
 #[derive(Parser)]
@@ -25,7 +30,7 @@ struct Arguments {
 enum Command {
     Forecast(Box<commands::forecast::Arguments>),
     Run(commands::run::Arguments),
-    Evaluate(commands::evaluate::Arguments),
+    Evaluate(Box<commands::evaluate::Arguments>),
     Verify(commands::verify::Arguments),
     Bench(commands::bench::Arguments),
     Providers(commands::providers::Arguments),
@@ -47,7 +52,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_closed_pipe(error.as_ref()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            tell(format_args!("error: {error}"));
             ExitCode::FAILURE
         }
     }

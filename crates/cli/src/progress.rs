@@ -4,23 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tmoe_data::read::ReadShare;
-use tmoe_runner::{CancelToken, Control, Progress};
-
-/// Runs work that `token` cancels, under a bar with the given title that counts its passes.
-pub(crate) fn with_bar<R>(title: &str, token: &CancelToken, work: impl FnOnce(&Control<'_>) -> R) -> R {
-    let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("{msg} {bar:40} {pos}/{len} passes, {eta} left") {
-        bar.set_style(style);
-    }
-    bar.set_message(title.to_owned());
-    let progress = |progress: Progress| {
-        bar.set_length(progress.total as u64);
-        bar.set_position(progress.done as u64);
-    };
-    let result = work(&Control::new().with_cancel(token).with_progress(&progress));
-    bar.finish_and_clear();
-    result
-}
+use tmoe_runner::Progress;
 
 /// A bar for series that stream from a file: it shows the share of the file whose forecasts are done.
 pub(crate) struct SeriesBar {
@@ -71,6 +55,44 @@ impl SeriesBar {
             // Of two chunks at a time, either reports.
             self.bar.set_position(self.bar.position().max(position as u64));
         }
+    }
+
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A bar for the windows of a backtest.
+pub(crate) struct WindowBar {
+    bar: ProgressBar,
+    planned: AtomicU64,
+}
+
+impl WindowBar {
+    pub(crate) fn new() -> Self {
+        let bar = ProgressBar::new(0);
+        let template = "evaluate {bar:40} {pos} of {len} windows, {per_sec}, {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Self { bar, planned: AtomicU64::new(0) }
+    }
+
+    /// More windows will be forecast; with them, this share of the whole was planned.
+    pub(crate) fn plan(&self, windows: usize, share: Option<f64>) {
+        let planned = self.planned.fetch_add(windows as u64, Ordering::Relaxed) + windows as u64;
+        let whole = planned as f64 / share.filter(|share| *share > 0.0).unwrap_or(1.0);
+        self.bar.set_length(whole as u64);
+    }
+
+    /// So many more are done.
+    pub(crate) fn done(&self, windows: usize) {
+        self.bar.inc(windows as u64);
+    }
+
+    /// Prints without tearing the bar.
+    pub(crate) fn aside<R>(&self, print: impl FnOnce() -> R) -> R {
+        self.bar.suspend(print)
     }
 
     pub(crate) fn finish(&self) {

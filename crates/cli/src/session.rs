@@ -12,6 +12,7 @@ use tmoe_runner::{
 };
 
 use crate::Failure;
+use crate::text::tell;
 
 /// Which package, on what.
 #[derive(clap::Args)]
@@ -173,7 +174,7 @@ impl EngineArguments {
     pub(crate) fn open(&self, package: &Package) -> Result<Session, Failure> {
         let session = self.open_with(package, self.resources())?;
         if let Some(reason) = &session.selection().passed_over {
-            eprintln!("note: running on {}, the slower provider: {reason}", session.provider());
+            tell(format_args!("note: running on {}, the slower provider: {reason}", session.provider()));
         }
         Ok(session)
     }

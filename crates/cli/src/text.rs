@@ -1,5 +1,6 @@
-//! What commands print: tables for people, and writing that a closed pipe does not break.
+//! What commands print: tables and notes for people, and writing that a closed pipe does not break.
 
+use std::fmt::Display;
 use std::io::Write;
 
 use crate::Failure;
@@ -9,6 +10,11 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
+}
+
+/// Writes a line to standard error, for people. Where nobody reads it, there is nothing to do about that: the work goes on.
+pub(crate) fn tell(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Writes indented JSON and a line end to standard output.

@@ -27,6 +27,8 @@ pub enum GapPolicy {
     FillMissing,
     /// Refuse the series.
     Error,
+    /// Take the rows as they stand, one step apart whatever their time stamps say: for benchmarks that are defined on rows.
+    Ignore,
 }
 
 /// How the rows of a file become the points of an axis.
@@ -63,6 +65,10 @@ impl Plan {
                 frequency: frequency.to_string(),
                 example: time.text(0).unwrap_or_default(),
             }));
+        }
+        if policy == GapPolicy::Ignore {
+            let frequency = frequency.or_else(|| Frequency::most_common(&time));
+            return Ok(Self { time: Arc::new(time), frequency, repairs: Repairs::default(), sources: None });
         }
         let (order, mut repairs) = sort(&time, rows, policy)?;
         let (sorted, merged) = match order {

@@ -138,6 +138,20 @@ fn gaps_repeats_and_disorder_are_refused_with_their_row_where_asked() {
 }
 
 #[test]
+fn rows_are_taken_as_they_stand_where_asked() {
+    let as_they_stand = ReadOptions::new().gaps(GapPolicy::Ignore);
+    for text in [
+        "ds,a,b\n2024-01-02,2,1\n2024-01-01,1,\n2024-01-02,7,3\n2024-01-05,5,4\n",
+        "unique_id,ds,y\na,2024-01-02,2\na,2024-01-01,1\na,2024-01-02,7\na,2024-01-05,5\n",
+    ] {
+        let series = series_with(as_they_stand.clone(), text);
+        assert_eq!(series[0].values, [2.0, 1.0, 7.0, 5.0]);
+        assert_eq!(stamps(&series[0]), ["2024-01-02", "2024-01-01", "2024-01-02", "2024-01-05"]);
+        assert!(series[0].repairs.is_empty());
+    }
+}
+
+#[test]
 fn gaps_are_filled_along_the_calendar_and_across_clock_changes() {
     let filled = |rows: &[&str]| {
         let text: String = rows.iter().map(|stamp| format!("a,{stamp},1\n")).collect();

@@ -129,11 +129,13 @@
 //! # }
 //! ```
 
+mod chunk;
 mod error;
 mod intervals;
 mod order;
 mod stream;
 
+pub use self::chunk::{CHUNK_POINTS, next_chunk};
 pub use self::error::{RunError, SeriesProblem};
 pub use self::intervals::{IntervalForecast, Intervals, LevelError};
 pub use self::stream::{FileForecaster, Forecasted, SeriesForecast, Summary};

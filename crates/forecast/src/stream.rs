@@ -15,12 +15,10 @@ use tmoe_data::read::{Entry, ReadError};
 use tmoe_data::{TimeColumn, TimeSeries};
 use tmoe_runner::{Control, Forecast, Forecaster, Series, SeriesError};
 
+use crate::chunk::{CHUNK_POINTS, next_chunk};
 use crate::error::{RunError, SeriesProblem};
 use crate::intervals::{IntervalForecast, Intervals};
 use crate::order::Order;
-
-/// Points of the chunks of all forecasters unless said otherwise: 1024 series of 512 points.
-const CHUNK_POINTS: usize = 1 << 19;
 
 /// Points of a chunk at least, however many forecasters share them: 128 series of 512 points, a few batches.
 const MIN_CHUNK_POINTS: usize = 1 << 16;
@@ -115,7 +113,7 @@ impl FileForecaster {
     ) -> Result<Summary, RunError<E>> {
         let mut entries = entries.fuse();
         let points = self.chunk_points();
-        let source = Mutex::new(move || chunk(&mut entries, points));
+        let source = Mutex::new(move || next_chunk(&mut entries, points));
         // One being read or forecast by each, and one of each to be written.
         let order = Order::new(self.forecasters.len(), 2 * self.forecasters.len());
         thread::scope(|scope| {
@@ -184,26 +182,6 @@ impl FileForecaster {
         let alone = |points| IntervalForecast { points, quantiles: None };
         Ok(forecasts.into_iter().map(|forecast| forecast.map(alone)).collect())
     }
-}
-
-/// The next entries, until they have as many points; `None` when there are no more.
-fn chunk(
-    entries: &mut impl Iterator<Item = Result<Entry, ReadError>>,
-    points: usize,
-) -> Option<Result<Vec<Entry>, ReadError>> {
-    let (mut chunk, mut held) = (Vec::new(), 0);
-    while held < points {
-        match entries.next() {
-            Some(Ok(entry)) => {
-                // What a series costs besides its points.
-                held += 32 + entry.series.as_ref().map_or(0, |series| series.values.len());
-                chunk.push(entry);
-            }
-            Some(Err(error)) => return Some(Err(error)),
-            None => break,
-        }
-    }
-    (!chunk.is_empty()).then_some(Ok(chunk))
 }
 
 enum Failed {

@@ -76,8 +76,8 @@ fn wide_tables_have_bounds_beside_each_series_from_low_to_high(shared: &Shared) 
         assert!(largest_difference(&columns[0], &points.columns[series]) < 1e-3);
         assert_eq!(columns[6], columns[0], "the quantile of 0.5 is the forecast");
         assert_eq!(columns[5], columns[2], "the quantile of 0.1 is the lower end of 80 %");
-        for step in 0..6 {
-            let ascending = [1, 2, 0, 3, 4].map(|column: usize| columns[column][step]);
+        let step = |step: usize| [1, 2, 0, 3, 4].map(|column: usize| columns[column][step]);
+        for ascending in (0..6).map(step) {
             assert!(ascending.is_sorted() && ascending[0] < ascending[4], "{ascending:?}");
         }
     }

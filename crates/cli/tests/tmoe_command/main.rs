@@ -6,6 +6,7 @@ mod bad_csv;
 mod bad_packages;
 mod bench;
 mod evaluate;
+mod evaluate_protocol;
 mod forecast;
 #[cfg(unix)]
 mod interrupt;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         ("bad_packages", bad_packages::TESTS, None),
         ("bench", bench::TESTS, None),
         ("evaluate", evaluate::TESTS, None),
+        ("evaluate_protocol", evaluate_protocol::TESTS, None),
         ("forecast", forecast::TESTS, None),
         #[cfg(unix)]
         ("interrupt", interrupt::TESTS, None),

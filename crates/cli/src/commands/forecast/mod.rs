@@ -1,25 +1,23 @@
 //! `tmoe forecast`: a file of series to their forecasts.
 
-mod drawing;
-mod notes;
 mod output;
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
+use tmoe_cli::plot::{Panel, Past};
 use tmoe_data::read::SeriesReader;
-use tmoe_forecast::{FileForecaster, RunError, SeriesForecast};
+use tmoe_forecast::{FileForecaster, Forecasted, RunError};
 use tmoe_runner::{Control, Forecaster, Normalization, Package, check_horizon};
 
-use self::drawing::DrawArguments;
-use self::notes::Notes;
 use self::output::OutputArguments;
+use crate::drawing::DrawArguments;
 use crate::input::InputArguments;
-use crate::intervals::IntervalArguments;
+use crate::intervals::{Bounds, IntervalArguments};
+use crate::notes::Notes;
 use crate::progress::SeriesBar;
 use crate::session::SessionArguments;
-use crate::{Failure, interrupt};
+use crate::{Failure, interrupt, outputs};
 
 /// Forecast series of a file
 ///
@@ -63,7 +61,10 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     arguments.draw.check()?;
-    refuse_existing(arguments)?;
+    outputs::refuse_existing(
+        arguments.output.file().into_iter().chain(arguments.draw.files()),
+        arguments.force,
+    )?;
     let reader = arguments.input.open()?;
     let package = arguments.session.package()?;
     check_horizon(arguments.horizon, package.manifest().model.max_positions())?;
@@ -99,7 +100,7 @@ fn forecast(arguments: &Arguments, reader: SeriesReader, files: &FileForecaster)
     let token = interrupt::token()?;
     let bounds = arguments.intervals.bounds();
     let mut writer = arguments.output.writer(&reader, &bounds, arguments.force)?;
-    let mut notes = Notes::default();
+    let mut notes = Notes::new("no forecast of");
     let mut drawing = arguments.draw.start(format!("{}-point forecast", arguments.horizon));
     let entries = reader.in_background(READ_AHEAD);
     let bar = SeriesBar::new(entries.share());
@@ -107,11 +108,19 @@ fn forecast(arguments: &Arguments, reader: SeriesReader, files: &FileForecaster)
     let control = Control::new().with_cancel(&token).with_progress(&report);
     let result = files.run(bar.counting(entries), &control, |series| -> Result<(), Failure> {
         bar.done();
-        notes.add(&series, arguments.intervals.is_wanted());
-        if let (true, SeriesForecast { id, result: Err(problem), .. }) = (arguments.strict, &series) {
-            return Err(format!("the series `{id}`: {problem}").into());
+        match &series.result {
+            Err(problem) if arguments.strict => {
+                return Err(format!("the series `{}`: {problem}", series.id).into());
+            }
+            Err(problem) => notes.problem(&series.id, problem),
+            Ok(forecasted) => {
+                notes.repairs(&series.id, &forecasted.series.repairs);
+                if arguments.intervals.is_wanted() && forecasted.quantiles.is_none() {
+                    notes.without_intervals(&series.id, forecasted.series.values.len());
+                }
+                drawing.add(|| Some(panel(&series.id, forecasted, &bounds)));
+            }
         }
-        drawing.add(&series, &bounds);
         writer.append(&series)
     });
     bar.finish();
@@ -124,24 +133,12 @@ fn forecast(arguments: &Arguments, reader: SeriesReader, files: &FileForecaster)
     drawing.finish(arguments.force)
 }
 
+fn panel(id: &str, forecasted: &Forecasted, bounds: &Bounds) -> Panel {
+    let past = Past { time: forecasted.series.time.as_deref(), values: &forecasted.series.values };
+    let panel = Panel::new(id, past, &forecasted.time, &forecasted.forecast.values);
+    let bands = forecasted.quantiles.as_deref().map(|values| bounds.bands(values));
+    panel.with_bands(bands.unwrap_or_default())
+}
+
 /// Series that are read ahead of the model.
 const READ_AHEAD: usize = 256;
-
-/// Finds out before the work, not after it, that its result has no place.
-fn refuse_existing(arguments: &Arguments) -> Result<(), Failure> {
-    let files: Vec<&PathBuf> = arguments.output.file().into_iter().chain(arguments.draw.files()).collect();
-    let twice = files.iter().enumerate().find(|(index, path)| files[..*index].contains(path));
-    if let Some((_, path)) = twice {
-        return Err(
-            format!("{} is named for two outputs; choose another file for one", path.display()).into()
-        );
-    }
-    match files.into_iter().find(|path| path.is_file() && !arguments.force) {
-        Some(path) => Err(format!(
-            "{} exists already; choose another file, or pass --force to replace it",
-            path.display()
-        )
-        .into()),
-        None => Ok(()),
-    }
-}

@@ -1,18 +1,17 @@
-//! Forecasts as pictures, in files and in the terminal.
+//! Forecasts as pictures, in files and in the terminal, the same for every command that makes some.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use tmoe_cli::plot::{self, Figure, Panel, Past, PlotFormat, terminal};
-use tmoe_forecast::SeriesForecast;
+use tmoe_cli::plot::{self, Figure, Panel, PlotFormat, terminal};
 
 use crate::Failure;
-use crate::intervals::Bounds;
+use crate::text::tell;
 
 /// What to draw, and where.
 #[derive(clap::Args)]
-pub(super) struct DrawArguments {
+pub(crate) struct DrawArguments {
     /// Also draw history and forecast to a file, .svg, .png or .html; may be given more than once
     #[arg(long, value_name = "FILE")]
     plot: Vec<PathBuf>,
@@ -35,18 +34,23 @@ const DRAWN: usize = 4;
 
 impl DrawArguments {
     /// Refuses files of kinds that are not drawn.
-    pub(super) fn check(&self) -> Result<(), Failure> {
+    pub(crate) fn check(&self) -> Result<(), Failure> {
         for path in &self.plot {
             PlotFormat::of(path)?;
         }
         Ok(())
     }
 
-    pub(super) fn files(&self) -> &[PathBuf] {
+    pub(crate) fn files(&self) -> &[PathBuf] {
         &self.plot
     }
 
-    pub(super) fn start(&self, title: String) -> Drawing {
+    /// Whether a picture was asked for.
+    pub(crate) fn is_given(&self) -> bool {
+        !self.plot.is_empty() || self.draw == Draw::Always
+    }
+
+    pub(crate) fn start(&self, title: String) -> Drawing {
         let terminal = match self.draw {
             Draw::Auto => std::io::stderr().is_terminal(),
             Draw::Always => true,
@@ -57,7 +61,7 @@ impl DrawArguments {
 }
 
 /// The series that will be drawn: the first, as many as a figure holds.
-pub(super) struct Drawing {
+pub(crate) struct Drawing {
     files: Vec<PathBuf>,
     terminal: bool,
     title: String,
@@ -66,21 +70,20 @@ pub(super) struct Drawing {
 }
 
 impl Drawing {
-    /// Adds a series with the intervals among its bounds.
-    pub(super) fn add(&mut self, series: &SeriesForecast, bounds: &Bounds) {
-        let Ok(forecasted) = &series.result else { return };
-        self.forecasts += 1;
-        let wanted = self.terminal || !self.files.is_empty();
-        if !wanted || self.panels.len() >= plot::MAX_PANELS {
-            return;
-        }
-        let past = Past { time: forecasted.series.time.as_deref(), values: &forecasted.series.values };
-        let panel = Panel::new(&series.id, past, &forecasted.time, &forecasted.forecast.values);
-        let bands = forecasted.quantiles.as_deref().map(|values| bounds.bands(values));
-        self.panels.push(panel.with_bands(bands.unwrap_or_default()));
+    /// Whether the next series will be drawn.
+    pub(crate) fn takes_more(&self) -> bool {
+        (self.terminal || !self.files.is_empty()) && self.panels.len() < plot::MAX_PANELS
     }
 
-    pub(super) fn finish(self, force: bool) -> Result<(), Failure> {
+    /// One more series; its panel is made if it will be drawn.
+    pub(crate) fn add(&mut self, panel: impl FnOnce() -> Option<Panel>) {
+        self.forecasts += 1;
+        if self.takes_more() {
+            self.panels.extend(panel());
+        }
+    }
+
+    pub(crate) fn finish(self, force: bool) -> Result<(), Failure> {
         if self.terminal {
             self.draw_in_terminal();
         }
@@ -98,10 +101,10 @@ impl Drawing {
         let colors = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let style = terminal::Style { width, height: 14, colors };
         for panel in self.panels.iter().take(DRAWN) {
-            eprintln!("{}", terminal::render_panel(panel, style));
+            tell(terminal::render_panel(panel, style));
         }
         if self.forecasts > DRAWN {
-            eprintln!("(and {} more series)", self.forecasts - DRAWN);
+            tell(format_args!("(and {} more series)", self.forecasts - DRAWN));
         }
     }
 }
