@@ -11,21 +11,30 @@ use crate::toolchain::{Toolchain, Way};
 
 type Test = fn(&Shared, &Toolchain, Way);
 
-pub(crate) const TESTS: &[(&str, Test)] = &[
-    ("examples::edge_service_c_slides_as_the_runner_forecasts", |shared, toolchain, way| {
-        slides(shared, &mut service(shared, "c", toolchain, way));
-    }),
-    ("examples::edge_service_cpp_slides_as_the_runner_forecasts", |shared, toolchain, way| {
-        slides(shared, &mut service(shared, "cpp", toolchain, way));
-    }),
-    ("examples::edge_service_c_gives_from_its_cache_what_whole_windows_give", |shared, toolchain, way| {
-        grows(shared, &mut service(shared, "c", toolchain, way));
-    }),
-    ("examples::edge_service_cpp_gives_from_its_cache_what_whole_windows_give", |shared, toolchain, way| {
-        grows(shared, &mut service(shared, "cpp", toolchain, way));
-    }),
-    ("examples::edge_service_c_ends_when_it_is_told_to", ends_when_told),
+/// Names, tests, and whether they are run under valgrind too, which takes half a minute each.
+pub(crate) const TESTS: &[(&str, Test, bool)] = &[
+    ("examples::edge_service_c_slides_as_the_runner_forecasts", slides_in_c, false),
+    ("examples::edge_service_cpp_slides_as_the_runner_forecasts", slides_in_cpp, false),
+    ("examples::edge_service_c_gives_from_its_cache_what_whole_windows_give", grows_in_c, true),
+    ("examples::edge_service_cpp_gives_from_its_cache_what_whole_windows_give", grows_in_cpp, true),
+    ("examples::edge_service_c_ends_when_it_is_told_to", ends_when_told, false),
 ];
+
+fn slides_in_c(shared: &Shared, toolchain: &Toolchain, way: Way) {
+    slides(shared, &mut service(shared, "c", toolchain, way));
+}
+
+fn slides_in_cpp(shared: &Shared, toolchain: &Toolchain, way: Way) {
+    slides(shared, &mut service(shared, "cpp", toolchain, way));
+}
+
+fn grows_in_c(shared: &Shared, toolchain: &Toolchain, way: Way) {
+    grows(shared, &mut service(shared, "c", toolchain, way));
+}
+
+fn grows_in_cpp(shared: &Shared, toolchain: &Toolchain, way: Way) {
+    grows(shared, &mut service(shared, "cpp", toolchain, way));
+}
 
 /// 9 points are one pass of 8 points and one of 1: the second continues from the first.
 const HORIZON: usize = 9;

@@ -45,8 +45,8 @@ pub(crate) fn is_all_that_is_exported(shared: &crate::shared::Shared) {
     let exported: BTreeSet<&str> = symbols
         .lines()
         .filter_map(|line| line.split_whitespace().next())
-        // The operators' library for hosts of ONNX Runtime is a part of this one.
-        .filter(|&name| name != "RegisterCustomOps")
+        // What crates below need themselves: the operators' library for hosts of ONNX Runtime, and the bridge to TensorRT.
+        .filter(|&name| name != "RegisterCustomOps" && !name.starts_with("cxxbridge1$"))
         .collect();
     let header = fs::read_to_string(shared.prefix().join("include/tmoe.h")).unwrap();
     let names = header.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '('));

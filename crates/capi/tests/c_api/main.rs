@@ -60,11 +60,11 @@ fn on_linux() -> Vec<Trial> {
     let no_valgrind = valgrind.is_none().then_some("no valgrind");
     for toolchain in [Toolchain::gcc(), Toolchain::clang()] {
         let no_compiler = toolchain.missing();
-        for &(name, test) in examples::TESTS.iter().chain(programs::TESTS) {
+        for &(name, test, slow_too) in examples::TESTS.iter().chain(programs::TESTS) {
             for way in toolchain::Way::ALL {
-                // What valgrind sees does not depend on the compiler.
                 let missing = match way {
-                    toolchain::Way::Valgrind if toolchain.name != "gcc" => continue,
+                    // What valgrind sees does not depend on the compiler.
+                    toolchain::Way::Valgrind if !slow_too || toolchain.name != "gcc" => continue,
                     toolchain::Way::Valgrind => no_compiler.or(no_valgrind),
                     toolchain::Way::Sanitized => no_compiler.or(toolchain.no_sanitizer()),
                     toolchain::Way::Plain => no_compiler,

@@ -5,17 +5,24 @@ use crate::toolchain::{Toolchain, Way};
 
 type Test = fn(&Shared, &Toolchain, Way);
 
-pub(crate) const TESTS: &[(&str, Test)] = &[
-    ("programs::every_error_code_can_be_had_in_c", |shared, toolchain, way| {
-        run(shared, "errors.c", toolchain, way);
-    }),
-    ("programs::errors_are_exceptions_in_cpp", |shared, toolchain, way| {
-        run(shared, "exceptions.cpp", toolchain, way);
-    }),
-    ("programs::many_threads_share_handles", |shared, toolchain, way| {
-        run(shared, "threads.cpp", toolchain, way);
-    }),
+/// Names, tests, and whether they are run under valgrind too.
+pub(crate) const TESTS: &[(&str, Test, bool)] = &[
+    ("programs::every_error_code_can_be_had_in_c", errors, true),
+    ("programs::errors_are_exceptions_in_cpp", exceptions, false),
+    ("programs::many_threads_share_handles", threads, false),
 ];
+
+fn errors(shared: &Shared, toolchain: &Toolchain, way: Way) {
+    run(shared, "errors.c", toolchain, way);
+}
+
+fn exceptions(shared: &Shared, toolchain: &Toolchain, way: Way) {
+    run(shared, "exceptions.cpp", toolchain, way);
+}
+
+fn threads(shared: &Shared, toolchain: &Toolchain, way: Way) {
+    run(shared, "threads.cpp", toolchain, way);
+}
 
 fn run(shared: &Shared, source: &str, toolchain: &Toolchain, way: Way) {
     let program = shared.compile(&format!("tests/programs/{source}"), toolchain, way);

@@ -128,7 +128,9 @@ pub(crate) fn command(program: &Path, way: Way) -> Command {
         Way::Valgrind => {
             let mut command = Command::new("valgrind");
             command.args(["--quiet", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
-            command.args(["--show-leak-kinds=definite", "--error-exitcode=99"]).arg(program);
+            command.args(["--show-leak-kinds=definite", "--error-exitcode=99"]);
+            let suppressions = Path::new(SOURCES).join("tests/programs/valgrind.supp");
+            command.arg(format!("--suppressions={}", suppressions.display())).arg(program);
             command
         }
     };
