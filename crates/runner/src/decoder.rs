@@ -19,6 +19,7 @@ pub struct Decoder<'s> {
     generation: Box<dyn Generation + 's>,
     batch: usize,
     past: usize,
+    mark: Option<usize>,
 }
 
 impl fmt::Debug for Decoder<'_> {
@@ -46,7 +47,7 @@ impl Predictions {
 
 impl<'s> Decoder<'s> {
     pub(crate) fn new(session: &'s Session, generation: Box<dyn Generation + 's>, batch: usize) -> Self {
-        Self { session, generation, batch, past: 0 }
+        Self { session, generation, batch, past: 0, mark: None }
     }
 
     /// Points that the cache holds, padding included.
@@ -81,6 +82,26 @@ impl<'s> Decoder<'s> {
         self.session.count_pass(self.past);
         self.past = self.past.saturating_add(sequence);
         Ok(predictions)
+    }
+
+    /// Remembers the cache as it is now, in place of what was remembered before, for [`Decoder::rewind`]. `false` where the
+    /// provider cannot: `engine` has room for no more than one cache.
+    pub fn mark(&mut self) -> bool {
+        let marked = self.generation.mark();
+        self.mark = marked.then_some(self.past);
+        marked
+    }
+
+    /// Goes back to the cache that [`Decoder::mark`] remembered, as if the steps since had not been, and forgets the mark.
+    /// `false`, and nothing changes, where there is none.
+    pub fn rewind(&mut self) -> bool {
+        match self.mark.take() {
+            Some(past) if self.generation.rewind() => {
+                self.past = past;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// The number of new points, when the shapes fit this generation.

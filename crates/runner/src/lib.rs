@@ -16,6 +16,7 @@
 //! - [`Session`]: a graph of a package, loaded on a [`Provider`]; runs it on plain tensors, or step by step with a
 //!   cache that stays in the provider ([`Decoder`]).
 //! - [`Forecaster`]: series of any lengths, with missing points, to forecasts.
+//! - [`Stream`]: one series that grows, and is forecast again and again from the points that are new.
 //! - [`generate()`]: the model's own multi-horizon generation on normalised input.
 //! - [`SelfTest`]: whether a provider computes what the exporter computed.
 //! - [`RawModel`]: any ONNX file on a provider.
@@ -47,6 +48,7 @@ mod raw;
 mod series;
 mod session;
 mod signature;
+mod stream;
 mod tensor;
 #[cfg(test)]
 mod testing;
@@ -74,5 +76,6 @@ pub use self::series::normalize::{Normalization, Scale, UnknownNormalization};
 pub use self::series::{Series, SeriesError, SeriesLabel};
 pub use self::session::{PassCount, Session, SessionOptions};
 pub use self::signature::{Dim, InputError, Port, Signature, Sizes};
+pub use self::stream::Stream;
 pub use self::tensor::{ElementType, NamedTensors, Tensor, TensorFileError};
 pub use self::verify::SelfTest;

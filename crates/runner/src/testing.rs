@@ -80,9 +80,20 @@ pub(crate) fn session_with(
     let mut signature =
         signature(&CacheLayout::of(&package.manifest().model, OpSet::Standard, ElementType::F32), positions);
     change(&mut signature);
-    let backend = CountingBackend { signature, passes: passes.clone(), max_batch: None };
+    let backend = CountingBackend { signature, passes: passes.clone(), max_batch: None, marks: true };
     let session = session_on(&package, backend);
     (session, passes)
+}
+
+/// A session on a backend that counts on, and whose generations cannot be marked.
+pub(crate) fn session_without_marks() -> (Session, Passes) {
+    let folder = tempfile::tempdir().unwrap();
+    let package = package(folder.path(), "last");
+    let passes = Passes::default();
+    let signature =
+        signature(&CacheLayout::of(&package.manifest().model, OpSet::Standard, ElementType::F32), "last");
+    let backend = CountingBackend { signature, passes: passes.clone(), max_batch: None, marks: false };
+    (session_on(&package, backend).unwrap(), passes)
 }
 
 /// A session on a backend that counts on, and takes at most so many series at once.
@@ -92,7 +103,7 @@ pub(crate) fn session_of_batches(most: usize) -> (Session, Passes) {
     let passes = Passes::default();
     let signature =
         signature(&CacheLayout::of(&package.manifest().model, OpSet::Standard, ElementType::F32), "last");
-    let backend = CountingBackend { signature, passes: passes.clone(), max_batch: Some(most) };
+    let backend = CountingBackend { signature, passes: passes.clone(), max_batch: Some(most), marks: true };
     (session_on(&package, backend).unwrap(), passes)
 }
 
@@ -139,6 +150,8 @@ struct CountingBackend {
     signature: Signature,
     passes: Passes,
     max_batch: Option<usize>,
+    /// Whether its generations can be marked.
+    marks: bool,
 }
 
 impl CountingBackend {
@@ -195,13 +208,14 @@ impl Backend for CountingBackend {
         _batch: usize,
         _capacity: usize,
     ) -> Result<Box<dyn Generation + 'a>, Error> {
-        Ok(Box::new(CountingGeneration { backend: self, past: 0 }))
+        Ok(Box::new(CountingGeneration { backend: self, past: 0, mark: None }))
     }
 }
 
 struct CountingGeneration<'a> {
     backend: &'a CountingBackend,
     past: usize,
+    mark: Option<usize>,
 }
 
 impl Generation for CountingGeneration<'_> {
@@ -209,5 +223,16 @@ impl Generation for CountingGeneration<'_> {
         let outputs = self.backend.pass(self.past, &inputs);
         self.past += inputs[INPUT_IDS].shape()[1];
         Ok(outputs)
+    }
+
+    fn mark(&mut self) -> bool {
+        self.mark = self.backend.marks.then_some(self.past);
+        self.backend.marks
+    }
+
+    fn rewind(&mut self) -> bool {
+        let mark = self.mark.take();
+        self.past = mark.unwrap_or(self.past);
+        mark.is_some()
     }
 }

@@ -7,6 +7,7 @@ mod gpu_archive;
 mod gpu_bench;
 mod gpu_check;
 mod gpu_pack;
+mod install_capi;
 mod onnx_check;
 mod onnxruntime;
 mod paths;
@@ -23,6 +24,10 @@ mod wheel;
 mod objects;
 #[path = "../../../crates/ops/build/toolkit.rs"]
 mod toolkit;
+
+// What an installed C interface consists of, shared with its tests.
+#[path = "../../../crates/capi/install/prefix.rs"]
+mod prefix;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -41,6 +46,8 @@ Usage: cargo xtask COMMAND
   setup                 fetches all that the others need (they do so themselves), fails if it cannot
   check-onnx PATH...    runs the ONNX checker on packages or .onnx files
   cuda                  makes sure that there is a CUDA compiler, for builds with the feature cuda (100 MB)
+  install-capi --prefix DIR [--features LIST] [--profile NAME]
+                        builds the C interface (release, unless said otherwise) and installs it below DIR
   gpu-pack [OPTIONS]    packs target/gpu and compresses it, for a machine with a GPU; prints the size of every file
                         --architectures LIST: 90a, say, in place of all; --split MIB: in parts of at most so much
   gpu-check [ARGS]      packs target/gpu, and checks kernels and packages where a GPU is; ARGS go to its run.py
@@ -93,6 +100,7 @@ fn run(mut arguments: Vec<OsString>) -> anyhow::Result<()> {
         "test" => test::run(&Workspace::find()?, &arguments),
         "setup" => setup::run(&no_arguments("setup", &arguments)?),
         "cuda" => cuda_toolkit::run(&no_arguments("cuda", &arguments)?),
+        "install-capi" => install_capi::run(&Workspace::find()?, &arguments),
         "gpu-pack" => gpu_pack::run(&Workspace::find()?, &arguments),
         "gpu-check" => gpu_check::run(&Workspace::find()?, &arguments),
         "gpu-bench" => gpu_bench::run(&Workspace::find()?, &arguments),

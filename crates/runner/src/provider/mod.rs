@@ -314,6 +314,17 @@ pub trait Generation: Send {
     ///
     /// [`Error::Provider`] with what the provider said.
     fn step(&mut self, inputs: NamedTensors) -> Result<NamedTensors, Error>;
+
+    /// Remembers the cache as it is now, in place of what was remembered before. `false` where the provider cannot.
+    fn mark(&mut self) -> bool {
+        false
+    }
+
+    /// Brings back the cache that [`Generation::mark`] remembered, and forgets the mark. `false`, and nothing changes, where
+    /// there is none.
+    fn rewind(&mut self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ impl Backend for TractBackend {
     ) -> Result<Box<dyn Generation + 'a>, Error> {
         let empty = || from_host(cache.empty(batch));
         let values = cache.entries.iter().map(|_| empty()).collect();
-        Ok(Box::new(TractGeneration { backend: self, cache, values }))
+        Ok(Box::new(TractGeneration { backend: self, cache, values, mark: None }))
     }
 }
 
@@ -120,11 +120,13 @@ struct TractGeneration<'a> {
     backend: &'a TractBackend,
     cache: &'a CacheLayout,
     values: Vec<TValue>,
+    /// The values at the time that the generation was marked.
+    mark: Option<Vec<TValue>>,
 }
 
 impl Generation for TractGeneration<'_> {
     fn step(&mut self, mut inputs: NamedTensors) -> Result<NamedTensors, Error> {
-        let Self { backend, cache, values } = self;
+        let Self { backend, cache, values, .. } = self;
         let cached = |name: &str| cache.entries.iter().position(|entry| entry.past == name);
         let feeds = backend
             .signature
@@ -148,6 +150,20 @@ impl Generation for TractGeneration<'_> {
         }
         self.values = next;
         Ok(outputs)
+    }
+
+    fn mark(&mut self) -> bool {
+        self.mark = Some(self.values.clone());
+        true
+    }
+
+    fn rewind(&mut self) -> bool {
+        let mark = self.mark.take();
+        let marked = mark.is_some();
+        if let Some(values) = mark {
+            self.values = values;
+        }
+        marked
     }
 }
 

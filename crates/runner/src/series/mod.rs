@@ -129,6 +129,18 @@ pub enum SeriesError {
         /// The model's `max_position_embeddings`.
         positions: usize,
     },
+    /// A stream that has grown to all that it or the model holds.
+    #[error(
+        "the stream has {points} points, and {more} more are too many: it holds {most}; restart it from its newest points"
+    )]
+    StreamFull {
+        /// Points that the model is to see of it.
+        points: usize,
+        /// Points that were to be appended or forecast.
+        more: usize,
+        /// The most that it, or the model, holds.
+        most: usize,
+    },
     /// A series without points.
     #[error("{series} is empty; it needs at least one point")]
     Empty {

@@ -1,5 +1,7 @@
 //! Generations whose cache every pass makes anew.
 
+use std::mem;
+
 use ort::memory::MemoryInfo;
 use ort::value::DynValue;
 
@@ -28,6 +30,10 @@ pub(crate) struct GrowingGeneration<'a> {
     /// What an error of ONNX Runtime means.
     error: ErrorOf<'a>,
     values: Vec<DynValue>,
+    /// The points at the time that the generation was marked.
+    mark: Option<usize>,
+    /// The values of that time, when a pass since has made others.
+    marked: Option<Vec<DynValue>>,
 }
 
 impl<'a> GrowingGeneration<'a> {
@@ -41,7 +47,16 @@ impl<'a> GrowingGeneration<'a> {
         let empty = || from_host(cache.empty(batch));
         let values = cache.entries.iter().map(|_| empty()).collect::<ort::Result<_>>();
         let values = values.map_err(|source| error(loaded, source))?;
-        Ok(Self { session: Box::new(move |_, _| Ok(loaded)), past: 0, cache, memory, error, values })
+        Ok(Self {
+            session: Box::new(move |_, _| Ok(loaded)),
+            past: 0,
+            cache,
+            memory,
+            error,
+            values,
+            mark: None,
+            marked: None,
+        })
     }
 
     /// Passes are run on sessions of their own, all with the same inputs and outputs.
@@ -74,7 +89,10 @@ impl<'a> GrowingGeneration<'a> {
             })
             .collect::<ort::Result<_>>()?;
         let outputs = host_results(&results)?;
-        self.values = next;
+        let before = mem::replace(&mut self.values, next);
+        if self.mark.is_some() && self.marked.is_none() {
+            self.marked = Some(before);
+        }
         Ok(outputs)
     }
 }
@@ -86,5 +104,19 @@ impl Generation for GrowingGeneration<'_> {
         let outputs = self.run(loaded, inputs).map_err(|source| (self.error)(loaded, source))?;
         self.past = self.past.saturating_add(points);
         Ok(outputs)
+    }
+
+    fn mark(&mut self) -> bool {
+        (self.mark, self.marked) = (Some(self.past), None);
+        true
+    }
+
+    fn rewind(&mut self) -> bool {
+        let (mark, marked) = (self.mark.take(), self.marked.take());
+        self.past = mark.unwrap_or(self.past);
+        if let Some(values) = marked {
+            self.values = values;
+        }
+        mark.is_some()
     }
 }

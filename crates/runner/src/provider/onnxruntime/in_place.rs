@@ -42,6 +42,9 @@ pub(crate) struct InPlaceGeneration<'a, P: Place> {
     capacity: usize,
     /// Rows that are filled.
     past: usize,
+    /// Rows that were filled when the generation was marked. Passes write behind the filled rows only, so that these are
+    /// still what they were.
+    mark: Option<usize>,
     cache: P::Cache,
 }
 
@@ -53,7 +56,7 @@ impl<'a, P: Place> InPlaceGeneration<'a, P> {
         capacity: usize,
     ) -> Result<Self, Error> {
         let cache = place.reserve(layout, batch, capacity)?;
-        Ok(Self { place, layout, batch, capacity, past: 0, cache })
+        Ok(Self { place, layout, batch, capacity, past: 0, mark: None, cache })
     }
 
     /// Makes room for `rows` rows per head, if there is none: twice as many, so that copies stay few.
@@ -81,5 +84,16 @@ impl<P: Place> Generation for InPlaceGeneration<'_, P> {
         // A pass that failed may have written rows behind these; they count only now.
         self.past = total;
         Ok(outputs)
+    }
+
+    fn mark(&mut self) -> bool {
+        self.mark = Some(self.past);
+        true
+    }
+
+    fn rewind(&mut self) -> bool {
+        let mark = self.mark.take();
+        self.past = mark.unwrap_or(self.past);
+        mark.is_some()
     }
 }
