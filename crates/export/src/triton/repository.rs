@@ -190,6 +190,7 @@ impl<'a> Plan<'a> {
             "tool": { "name": "tmoe-export", "version": env!("CARGO_PKG_VERSION") },
             "model": model.name,
             "graph": self.op_set,
+            "precision": self.package.manifest().precision,
             // Of the package's manifest.json, which has the digests of all its files.
             "package": digest,
         });
