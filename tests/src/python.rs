@@ -25,6 +25,14 @@ pub fn trial<const N: usize>(
     Trial::test(name, move || test(values).map_err(Into::into))
 }
 
+/// Whether the interpreter that [`PYTHON`] names can import all of these modules; `true` where it names none, of which trials say so
+/// themselves.
+pub fn can_import(modules: &[&str]) -> bool {
+    let Some(python) = env::var_os(PYTHON).filter(|value| !value.is_empty()) else { return true };
+    let output = Command::new(python).args(["-c", &format!("import {}", modules.join(", "))]).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
 /// Runs a script of `tools/`.
 ///
 /// # Errors

@@ -19,6 +19,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`write_repository`] makes a package a model repository for Triton.
+//!
 //! Inside, dependencies point one way: [`export`] -> self-test -> lowering -> weights.
 
 #[cfg(feature = "tensorrt")]
@@ -28,6 +30,7 @@ mod export;
 mod lower;
 mod progress;
 mod selftest;
+mod triton;
 mod weights;
 
 #[cfg(feature = "tensorrt")]
@@ -38,3 +41,4 @@ pub use error::ExportError;
 pub use export::{ExportOptions, Exported, export};
 pub use progress::{Observer, Silent, Stage};
 pub use selftest::{Accuracy, AccuracyRow};
+pub use triton::{Device, TritonBackend, TritonError, TritonOptions, TritonRepository, write_repository};

@@ -10,6 +10,7 @@ mod onnx;
 #[path = "../support/outcome.rs"]
 mod outcome;
 mod outputs;
+mod triton;
 mod usage;
 
 use outcome::{arguments, command, run};

@@ -1,4 +1,4 @@
-//! `tmoe-export`: checkpoints to packages, and packages to engines.
+//! `tmoe-export`: checkpoints to packages, and packages to engines and model repositories.
 
 mod allocator;
 mod engine;
@@ -8,6 +8,7 @@ mod interrupt;
 mod onnx;
 mod output;
 mod progress;
+mod triton;
 
 use std::error::Error;
 use std::io::Write;
@@ -29,6 +30,7 @@ enum Command {
     Engine(engine::Arguments),
     Init(init::Arguments),
     Inspect(inspect::Arguments),
+    Triton(triton::Arguments),
 }
 
 /// Why a command failed; its display is one line for the user.
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Command::Engine(arguments) => engine::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Triton(arguments) => triton::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
