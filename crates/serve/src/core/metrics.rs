@@ -189,7 +189,8 @@ impl Metrics {
                 text.sample(family, &labels, value(metrics));
             }
         }
-        let histograms: [(&str, &str, fn(&ModelMetrics) -> &Histogram); 3] = [
+        type Part = fn(&ModelMetrics) -> &Histogram;
+        let histograms: [(&str, &str, Part); 3] = [
             ("tmoe_queue_seconds", "Seconds from a row's arrival to its batch.", |m| &m.queue_seconds),
             ("tmoe_batch_rows", "Rows per batch.", |m| &m.batch_rows),
             ("tmoe_batch_seconds", "Seconds per batch.", |m| &m.batch_seconds),
