@@ -1,5 +1,6 @@
 //! The log, on standard error.
 
+use std::io::IsTerminal as _;
 use std::str::FromStr;
 
 use thiserror::Error;
@@ -34,7 +35,9 @@ impl FromStr for LogFormat {
 
 /// Writes the log of this process from now on: what is at least as important as `level`. Does nothing if there is a log already.
 pub fn start(format: LogFormat, level: LevelFilter) {
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let builder =
+        tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(colours);
     let _ = match format {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).with_target(false).try_init(),

@@ -2,6 +2,7 @@
 
 mod accept;
 mod connection;
+mod patience;
 
 use std::io;
 use std::net::SocketAddr;

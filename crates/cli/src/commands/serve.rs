@@ -102,7 +102,7 @@ struct LimitArguments {
     /// Seconds that a forecast may take, waiting included (504)
     #[arg(long, value_name = "S", default_value = "60")]
     timeout: NonZeroUsize,
-    /// Seconds for a request's head to arrive, and for its body (408)
+    /// Seconds for a request's head to arrive, for its body (408), and for the client to take some of its answer
     #[arg(long, value_name = "S", default_value = "20")]
     read_timeout: NonZeroUsize,
     /// Seconds to finish what was taken when the server is asked to end
@@ -174,6 +174,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         connections: ConnectionLimits {
             connections: limits.max_connections.get(),
             head: seconds(limits.read_timeout),
+            stall: seconds(limits.read_timeout),
             head_bytes: limits.max_head.get(),
         },
         key: access.api_key.as_deref().map(ApiKey::new),

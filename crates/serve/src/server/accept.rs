@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use super::connection::{ConnectionLimits, serve};
+use super::patience::Patient;
 use crate::core::metrics::Metrics;
 
 /// What all connections share.
@@ -76,6 +77,7 @@ async fn connect(stream: TcpStream, connections: Connections, watcher: Watcher) 
     // Answers are written whole: nothing is won by waiting for more.
     let _ = stream.set_nodelay(true);
     let Connections { router, limits, tls, .. } = connections;
+    let stream = Patient::new(stream, limits.stall);
     let Some(tls) = tls else {
         return serve(stream, router, limits, watcher).await;
     };

@@ -19,6 +19,8 @@ pub struct ConnectionLimits {
     pub connections: usize,
     /// Time from the connection, or from the last answer, to the end of a request's head.
     pub head: Duration,
+    /// Time that a client may let an answer wait.
+    pub stall: Duration,
     /// Bytes of a request's head; at least 8 KiB.
     pub head_bytes: usize,
 }

@@ -109,7 +109,7 @@ fn start(models: Vec<Source>, repository: Option<&Path>) -> Result<Serving, Stri
         capacity: Capacity { requests: 100, points: 1_000_000 },
         limits: Limits { series: 100, values: 1_000_000, timeout: 5 * minute },
         bodies: BodyLimits { bytes: 1 << 20, time: minute },
-        connections: ConnectionLimits { connections: 100, head: minute, head_bytes: 16_384 },
+        connections: ConnectionLimits { connections: 100, head: minute, stall: minute, head_bytes: 16_384 },
         key: None,
         tls: None,
         grace: minute,

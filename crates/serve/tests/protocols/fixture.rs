@@ -149,7 +149,12 @@ pub(crate) fn setup() -> Setup {
         capacity: Capacity { requests: 64, points: 5000 },
         limits: Limits { series: 10, values: 5000, timeout: Duration::from_secs(50) },
         bodies: BodyLimits { bytes: 100_000, time: Duration::from_secs(50) },
-        connections: ConnectionLimits { connections: 500, head: Duration::from_secs(50), head_bytes: 8192 },
+        connections: ConnectionLimits {
+            connections: 500,
+            head: Duration::from_secs(50),
+            stall: Duration::from_secs(50),
+            head_bytes: 8192,
+        },
         key: None,
         tls: None,
         grace: Duration::from_secs(50),
@@ -171,6 +176,13 @@ impl Setup {
         let running = self.start_unready();
         until(|| get(running.address, "/health/ready").status == 200);
         running
+    }
+
+    /// Why the server does not even listen.
+    pub(crate) fn refused(self) -> ServeError {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let server = runtime.block_on(Server::bind(Box::new(Counting(self.gate)), self.options));
+        server.err().expect("a server that cannot listen")
     }
 
     /// Starts the server.

@@ -112,3 +112,23 @@ fn hundreds_of_connections_are_held_at_once() {
     // With the one that asks; those of before are counted until they are closed.
     until(|| get(server.address, "/metrics").text().contains("\ntmoe_connections 201\n"));
 }
+
+#[test]
+fn clients_that_do_not_take_their_answers_are_hung_up_on() {
+    let mut setup = setup();
+    setup.options.connections.stall = Duration::from_millis(200);
+    let server = setup.start();
+    let mut client = Client::new(server.address);
+    client.0.set_nonblocking(true).unwrap();
+    let requests = b"GET /openapi.json HTTP/1.1\r\nhost: test\r\n\r\n".repeat(2000);
+    // 2,000 answers of 50 kB are more than sockets hold; the last requests may not even be taken.
+    let mut sent = 0;
+    while let Ok(count) = client.0.write(&requests[sent..]) {
+        if count == 0 {
+            break;
+        }
+        sent += count;
+    }
+    until(|| get(server.address, "/metrics").text().contains("\ntmoe_connections 1\n"));
+    is_alive(&server);
+}

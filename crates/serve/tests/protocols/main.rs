@@ -10,3 +10,4 @@ mod inference;
 mod lifecycle;
 mod models;
 mod timeseries;
+mod tls;
