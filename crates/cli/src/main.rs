@@ -34,6 +34,7 @@ enum Command {
     Verify(commands::verify::Arguments),
     Bench(commands::bench::Arguments),
     Providers(commands::providers::Arguments),
+    Serve(Box<commands::serve::Arguments>),
 }
 
 /// Why a command failed; its display is one line for the user.
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Command::Verify(arguments) => commands::verify::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Providers(arguments) => commands::providers::run(&arguments),
+        Command::Serve(arguments) => commands::serve::run(*arguments),
     };
     match result {
         Ok(code) => code,

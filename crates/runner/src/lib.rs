@@ -71,7 +71,7 @@ pub use self::provider::{
     TensorRtOptions,
 };
 pub use self::raw::RawModel;
-pub use self::series::batch::check_horizon;
+pub use self::series::batch::{Limits, Window, check_horizon};
 pub use self::series::normalize::{Normalization, Scale, UnknownNormalization};
 pub use self::series::{Series, SeriesError, SeriesLabel};
 pub use self::session::{PassCount, Session, SessionOptions};

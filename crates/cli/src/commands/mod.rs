@@ -5,4 +5,5 @@ pub(crate) mod evaluate;
 pub(crate) mod forecast;
 pub(crate) mod providers;
 pub(crate) mod run;
+pub(crate) mod serve;
 pub(crate) mod verify;

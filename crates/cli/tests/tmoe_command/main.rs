@@ -23,6 +23,7 @@ mod plots;
 mod providers;
 mod raw_run;
 mod real_data;
+mod serve;
 mod shared;
 mod usage;
 mod verify;
@@ -89,6 +90,7 @@ fn main() -> ExitCode {
         ("providers", providers::TESTS, None),
         ("raw_run", raw_run::TESTS, None),
         ("real_data", real_data::TESTS, no_data),
+        ("serve", serve::TESTS, None),
         ("usage", usage::TESTS, None),
         ("verify", verify::TESTS, None),
     ];

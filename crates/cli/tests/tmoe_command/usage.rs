@@ -34,7 +34,7 @@ fn values_that_cannot_be_read_are_named(_: &Shared) {
 
 fn help_and_version_are_results(_: &Shared) {
     let help = run(["--help"]).success();
-    for command in ["forecast", "run", "verify", "bench", "providers"] {
+    for command in ["forecast", "run", "verify", "bench", "providers", "serve"] {
         assert!(help.contains(command), "{help}");
         run([command, "--help"]).success();
     }

@@ -7,24 +7,25 @@ use super::{Series, SeriesError, SeriesLabel};
 
 /// The part of a series that the model sees: it begins and ends with an observed point.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Window<'a> {
+pub struct Window<'a> {
     /// Which series.
-    pub(crate) label: SeriesLabel,
+    pub label: SeriesLabel,
     /// Its points; NaN is a missing one.
-    pub(crate) points: &'a [f64],
+    pub points: &'a [f64],
     /// Missing points after the last observed one, which are forecast and then dropped.
-    pub(crate) trailing: usize,
+    pub trailing: usize,
 }
 
-/// What windows are cut to.
+/// What windows are cut to. A [`Forecaster`](crate::Forecaster) applies them itself; a caller who gathers series of many
+/// requests applies them first, and knows what each will cost.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub struct Limits {
     /// Points asked for after the series' last row.
-    pub(crate) horizon: usize,
+    pub horizon: usize,
     /// Most points of context; `None`: as many as the model holds.
-    pub(crate) context: Option<usize>,
+    pub context: Option<usize>,
     /// Points that the model holds, context and horizon together.
-    pub(crate) positions: usize,
+    pub positions: usize,
 }
 
 /// Checks a horizon against the points that a model holds, context and horizon together: worth doing before anything is made
@@ -43,7 +44,11 @@ pub fn check_horizon(horizon: usize, positions: usize) -> Result<(), SeriesError
 
 impl Limits {
     /// Checks what does not depend on any series.
-    pub(crate) fn check(&self) -> Result<(), SeriesError> {
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check_horizon`], and [`SeriesError::ContextZero`].
+    pub fn check(&self) -> Result<(), SeriesError> {
         check_horizon(self.horizon, self.positions)?;
         if self.context == Some(0) {
             return Err(SeriesError::ContextZero);
@@ -51,8 +56,12 @@ impl Limits {
         Ok(())
     }
 
-    /// Checks a series and cuts it to the newest points that the model holds.
-    pub(crate) fn window<'a>(&self, index: usize, series: &'a Series<'_>) -> Result<Window<'a>, SeriesError> {
+    /// Checks a series, the one of this index, and cuts it to the newest points that the model holds.
+    ///
+    /// # Errors
+    ///
+    /// [`SeriesError`], which names the series.
+    pub fn window<'a>(&self, index: usize, series: &'a Series<'_>) -> Result<Window<'a>, SeriesError> {
         let label = SeriesLabel::of(index, series);
         let values = series.values();
         if values.is_empty() {
