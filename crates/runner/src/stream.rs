@@ -372,7 +372,7 @@ mod tests {
         let error = stream.push(&[1.0, f64::INFINITY]).unwrap_err().to_string();
         assert!(error.contains("has the value inf at position 1"), "{error}");
         assert!(stream.is_empty());
-        stream.push(&vec![0.5; POSITIONS - 8]).unwrap();
+        stream.push(&[0.5; POSITIONS - 8]).unwrap();
         assert!(refusal(&mut stream, 0).starts_with("the horizon is 0"));
         assert_eq!(
             refusal(&mut stream, 9),
@@ -399,7 +399,7 @@ mod tests {
         token.cancel();
         assert!(matches!(stream.forecast(129, &control), Err(Error::Cancelled)));
         let token = CancelToken::new();
-        let cancel = |_| token.cancel();
+        let cancel = |_: Progress| token.cancel();
         let control = Control::new().with_cancel(&token).with_progress(&cancel);
         assert!(matches!(stream.forecast(129, &control), Err(Error::Cancelled)));
         assert_eq!(forecast(&mut stream, 8), counting(3.0, 8));
