@@ -10,6 +10,7 @@ import argparse
 
 import numpy as np
 import tritonclient.grpc as triton
+from tritonclient.utils import triton_to_np_dtype
 
 
 class Model:
@@ -32,8 +33,8 @@ class Model:
         return {name: np.zeros((batch, shape[1], 0, shape[3]), self._numpy(name)) for name, shape in self.caches.items()}
 
     def _numpy(self, name):
-        # tritonclient gives and takes BF16 as float32.
-        return {"FP16": np.float16, "INT64": np.int64}.get(self.types[name], np.float32)
+        # For BF16 that of ml_dtypes; before release 26.06 tritonclient took float32 and cut it short.
+        return triton_to_np_dtype(self.types[name])
 
     def run(self, points, mask, cache, head, keep_cache):
         """One pass over `points` [batch, sequence] on a cache: the next `head` points [batch, head], and the new cache."""
