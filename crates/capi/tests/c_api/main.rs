@@ -81,7 +81,8 @@ fn on_linux() -> Vec<Trial> {
     let no_nm = find("nm").is_none().then_some("no nm");
     let has_cmake = installed::cmake().is_some() && find("make").is_some();
     let no_cmake = (!has_cmake).then_some("no cmake with make");
-    let others: [(&str, Option<&str>, fn(&Shared, &Toolchain)); 6] = [
+    type Test = fn(&Shared, &Toolchain);
+    let others: [(&str, Option<&str>, Test); 6] = [
         ("header::is_alone_what_the_library_exports", no_nm, |shared, _| {
             header::is_all_that_is_exported(shared)
         }),

@@ -182,7 +182,7 @@ impl Setup {
     pub(crate) fn refused(self) -> ServeError {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let server = runtime.block_on(Server::bind(Box::new(Counting(self.gate)), self.options));
-        server.err().expect("a server that cannot listen")
+        server.expect_err("a server that cannot listen")
     }
 
     /// Starts the server.
