@@ -38,19 +38,6 @@ const SERIES: [&str; 4] = [
     "item_id,timestamp,target\n1,5,1\n1,7,2\n2,5,1\n2,6,2\n",
 ];
 
-const REQUESTS: [&str; 4] = [
-    "{\"series\": [[1, null, 2.5e3], {\"id\": \"x\", \"values\": [3]}], \"horizon\": 8, \"quantiles\": [0.1]}",
-    "{\"model\": \"a\", \"version\": \"1\", \"series\": [[1]], \"horizon\": 1, \"context\": 9, \"timeout_ms\": 5}",
-    "{\"model\": \"a\", \"inputs\": [{\"type\": \"univariate_time_series\", \"name\": \"x\", \"series\": [1, 2], \"frequency\": \"H\", \
-     \"start_timestamp\": \"2026-03-14T08:00:00+02:00\"}], \"options\": {\"horizon\": 2, \"quantiles\": [0.5]}}",
-    "{\"model\": \"a\", \"inputs\": [{\"type\": \"univariate_time_series\", \"name\": \"x\", \"series\": [[1], [2]], \"frequency\": \"month\", \
-     \"start_timestamp\": \"2024-01-31\"}], \"options\": {\"horizon\": 1}}",
-];
-
-const TENSORS: &str = "{\"inputs\": [{\"name\": \"series\", \"shape\": [1, 2], \"datatype\": \"FP32\", \"parameters\": \
-     {\"binary_data_size\": 8}}, {\"name\": \"horizon\", \"shape\": [1], \"datatype\": \"INT64\", \"data\": [3]}], \
-     \"outputs\": [{\"name\": \"forecast\", \"parameters\": {\"binary_data\": true}}]}";
-
 fn main() -> Result<(), Box<dyn Error>> {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = fuzz.join("../..");
@@ -92,15 +79,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (index, text) in TIME_STAMPS.into_iter().enumerate() {
         seed("time_stamp", &index.to_string(), text.as_bytes())?;
     }
-    for (index, text) in REQUESTS.into_iter().enumerate() {
-        seed("forecast_request", &index.to_string(), text.as_bytes())?;
-    }
-    let length = u16::try_from(TENSORS.len())?.to_le_bytes();
-    seed(
-        "infer_request",
-        "binary",
-        &[&length[..], TENSORS.as_bytes(), &[0, 0, 0x80, 0x3f, 0, 0, 0, 0x40]].concat(),
-    )?;
     Ok(())
 }
 
