@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <tmoe.h>
+#include <unistd.h>
 
 /* A window of the newest points, and what forecasts from it. */
 struct service {
@@ -32,12 +33,14 @@ struct service {
 
 static tmoe_cancel_token *stop;
 
+/* A forecast that runs is cancelled. A read that waits is interrupted, as the handler is set without SA_RESTART; one that is only
+ * about to wait finds its input closed. */
 static void on_signal(int number) {
     (void)number;
     tmoe_cancel_token_cancel(stop);
+    close(STDIN_FILENO);
 }
 
-/* A forecast that runs is cancelled, and a read that waits is interrupted: the handler is set without SA_RESTART. */
 static void handle_signals(void (*handler)(int)) {
     struct sigaction action;
     memset(&action, 0, sizeof action);
