@@ -12,8 +12,14 @@ use crate::toolchain::{Language, Toolchain, Way, find};
 /// cmake of the PATH, or of the Python environment of the tests.
 pub(crate) fn cmake() -> Option<PathBuf> {
     let python = env::var_os("TMOE_ONNX_PYTHON").map(PathBuf::from);
-    let beside = python.and_then(|python| Some(python.parent()?.join("cmake")));
-    find("cmake").or(beside.filter(|program| program.is_file()))
+    find("cmake").or_else(|| of_wheel(python?.parent()?.parent()?))
+}
+
+/// The program in the package `cmake` of a Python environment.
+fn of_wheel(environment: &Path) -> Option<PathBuf> {
+    let versions = fs::read_dir(environment.join("lib")).ok()?;
+    let program = |version: fs::DirEntry| version.path().join("site-packages/cmake/data/bin/cmake");
+    versions.flatten().map(program).find(|program| program.is_file())
 }
 
 /// The first thing of every program: it says which version it runs with.
