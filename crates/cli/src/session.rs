@@ -3,11 +3,10 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 
 use tmoe_package::Integrity;
 use tmoe_runner::{
-    GraphChoice, Package, Provider, ProviderChoice, ProviderOptions, Reduced, Session, SessionOptions, Span,
+    GraphChoice, Package, ProviderChoice, ProviderOptions, Reduced, Session, SessionOptions, Span,
     TensorRtOptions,
 };
 
@@ -155,8 +154,17 @@ impl SessionArguments {
 impl EngineArguments {
     /// Opens a package and checks it.
     pub(crate) fn package(&self, folder: &Path) -> Result<Package, Failure> {
-        let integrity = if self.skip_hashes { Integrity::Lengths } else { Integrity::Hashes };
-        Ok(Package::open_with(folder, integrity)?)
+        Ok(Package::open_with(folder, self.integrity())?)
+    }
+
+    /// How much of a package's files is checked.
+    pub(crate) fn integrity(&self) -> Integrity {
+        if self.skip_hashes { Integrity::Lengths } else { Integrity::Hashes }
+    }
+
+    /// Provider, graph and resources.
+    pub(crate) fn options(&self) -> SessionOptions {
+        SessionOptions { provider: self.provider, graph: self.graph, resources: self.resources() }
     }
 
     /// Threads and the like.
@@ -172,7 +180,7 @@ impl EngineArguments {
 
     /// Opens the session, and says so if `auto` had to settle for a slower provider.
     pub(crate) fn open(&self, package: &Package) -> Result<Session, Failure> {
-        let session = self.open_with(package, self.resources())?;
+        let session = Session::open(package, &self.options())?;
         if let Some(reason) = &session.selection().passed_over {
             tell(format_args!("note: running on {}, the slower provider: {reason}", session.provider()));
         }
@@ -187,32 +195,20 @@ impl EngineArguments {
         sessions: Option<NonZeroUsize>,
     ) -> Result<(Arc<Session>, Vec<Arc<Session>>), Failure> {
         let mut first = self.open(package)?;
-        let sessions = sessions.map_or_else(|| usual_sessions(&first), NonZeroUsize::get);
-        if first.provider() == Provider::Tract {
-            // It computes on the calling thread: one serves all.
+        let sessions = sessions.map_or_else(|| first.parallel_passes(), NonZeroUsize::get);
+        if first.computes_on_caller() {
             let first = Arc::new(first);
             return Ok((Arc::clone(&first), vec![first; sessions - 1]));
         }
         let threads = NonZeroUsize::new(first.threads() / sessions).unwrap_or(NonZeroUsize::MIN);
-        let open = || self.open_with(package, ProviderOptions { threads: Some(threads), ..self.resources() });
+        let mut options = self.options();
+        options.resources.threads = Some(threads);
+        let open = || Session::open(package, &options);
         if threads.get() != first.threads() {
             drop(first);
             first = open()?;
         }
         let others = (1..sessions).map(|_| open().map(Arc::new)).collect::<Result<_, _>>()?;
         Ok((Arc::new(first), others))
-    }
-
-    fn open_with(&self, package: &Package, resources: ProviderOptions) -> Result<Session, Failure> {
-        let options = SessionOptions { provider: self.provider, graph: self.graph, resources };
-        Ok(Session::open(package, &options)?)
-    }
-}
-
-/// How many sessions forecast a file fastest.
-fn usual_sessions(session: &Session) -> usize {
-    match session.provider() {
-        Provider::Tract => thread::available_parallelism().map_or(1, NonZeroUsize::get),
-        _ => 1,
     }
 }

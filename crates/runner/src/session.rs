@@ -1,7 +1,9 @@
 //! A session: one graph of a package, loaded on a provider.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
 use serde::Serialize;
 use tmoe_package::{OpSet, Package, Precision};
@@ -147,6 +149,21 @@ impl Session {
     /// How many threads compute one pass.
     pub fn threads(&self) -> usize {
         self.backend.threads()
+    }
+
+    /// Whether passes are computed by the threads that ask for them, several at the same time: `tract` does so, and one session
+    /// serves any number of threads. On the others passes run one after the other.
+    pub fn computes_on_caller(&self) -> bool {
+        self.backend.computes_on_caller()
+    }
+
+    /// How many passes at the same time keep the machine busy: one per core where the callers compute them, otherwise one.
+    pub fn parallel_passes(&self) -> usize {
+        if self.computes_on_caller() {
+            thread::available_parallelism().map_or(1, NonZeroUsize::get)
+        } else {
+            1
+        }
     }
 
     /// How many series a pass can have, where the provider has a limit: TensorRT's profiles do.

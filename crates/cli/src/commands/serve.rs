@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use clap::Arg;
 use clap::builder::OsStr;
-use tmoe_package::Integrity;
-use tmoe_runner::{Normalization, SessionOptions};
+use tmoe_runner::Normalization;
 use tmoe_serve::core::Limits;
 use tmoe_serve::core::admission::Capacity;
 use tmoe_serve::core::packages::PackageLoader;
@@ -144,12 +143,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     logging::start(arguments.log_format, arguments.log_level);
     let Arguments { engine, batches, limits, access, .. } = arguments;
     let loader = PackageLoader {
-        session: SessionOptions {
-            provider: engine.provider,
-            graph: engine.graph,
-            resources: engine.resources(),
-        },
-        integrity: if engine.skip_hashes { Integrity::Lengths } else { Integrity::Hashes },
+        session: engine.options(),
+        integrity: engine.integrity(),
         normalization: arguments.normalize,
     };
     let options = Options {

@@ -274,6 +274,12 @@ pub trait Backend: Send + Sync {
     /// How many threads compute one pass.
     fn threads(&self) -> usize;
 
+    /// Whether passes are computed by the threads that ask for them, several at the same time. Otherwise they run one after the
+    /// other, each on all of the session's threads or on its device.
+    fn computes_on_caller(&self) -> bool {
+        false
+    }
+
     /// How many series a pass can have, if there is a limit.
     fn max_batch(&self) -> Option<usize> {
         None

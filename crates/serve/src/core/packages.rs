@@ -1,14 +1,12 @@
 //! Packages on a provider, behind the seam.
 
-use std::num::NonZeroUsize;
 use std::path::Path;
 
 use thiserror::Error;
 use tmoe_package::{Integrity, Package};
 use tmoe_runner::verify::Row;
 use tmoe_runner::{
-    CancelToken, Control, Error, Forecaster, Normalization, Provider, SelfTest, SeriesError, Session,
-    SessionOptions,
+    CancelToken, Control, Error, Forecaster, Normalization, SelfTest, SeriesError, Session, SessionOptions,
 };
 
 use super::model::{Facts, Loader, Model};
@@ -66,11 +64,7 @@ impl Loader for PackageLoader {
             provider: session.provider().to_string(),
             graph: session.graph().to_string(),
             precision: manifest.precision.to_string(),
-            parallel_passes: match session.provider() {
-                // The passes of others run one after the other, each on all threads or on the device.
-                Provider::Tract => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
-                _ => 1,
-            },
+            parallel_passes: session.parallel_passes(),
         };
         // The queue makes the batches; what it puts together stays together.
         let forecaster = Forecaster::new(session).with_normalization(self.normalization);
