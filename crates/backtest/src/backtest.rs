@@ -228,13 +228,12 @@ impl Backtest {
         forecast: &[f32],
         report: &mut Report,
     ) -> Result<(), MetricError> {
-        let forecast: Vec<f64> = forecast.iter().copied().map(f64::from).collect();
         for (errors, level) in report.intervals.iter_mut().zip(&self.levels) {
-            let interval = distribution.interval(*level, &forecast)?;
+            let interval = distribution.interval(*level, forecast)?;
             errors.add(window.truth, &interval.lower, &interval.upper)?;
         }
         let quantiles: Result<Vec<_>, _> =
-            self.quantiles.iter().map(|level| distribution.quantile(*level, &forecast)).collect();
+            self.quantiles.iter().map(|level| distribution.quantile(*level, forecast)).collect();
         report.quantiles.add(window.truth, &quantiles?)
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use tmoe_backtest::conformal::Calibration;
 use tmoe_cli::plot::Band;
 use tmoe_forecast::{Intervals, LevelError};
 
@@ -78,7 +79,7 @@ impl IntervalArguments {
 
     /// From how many origins each series is forecast again.
     pub(crate) fn origins(&self) -> usize {
-        self.interval_origins.unwrap_or(8)
+        self.interval_origins.unwrap_or(Calibration::ORIGINS)
     }
 
     /// Whether anything was said about intervals.

@@ -6,9 +6,6 @@ use tmoe_backtest::conformal::{Calibration, Distribution, Pool, PooledScores, Sc
 use tmoe_backtest::metrics::MetricError;
 use tmoe_runner::{Control, Forecast, Forecaster, Series, SeriesError};
 
-/// Earlier origins that each series is forecast from unless said otherwise.
-const ORIGINS: usize = 8;
-
 /// Which quantiles to give beside the points, and from how many earlier forecasts they are learnt.
 ///
 /// The model forecasts points. How far they may be off is learnt from the series itself: it is forecast again from earlier
@@ -58,7 +55,7 @@ impl Intervals {
     /// [`LevelError`] for one that is not between 0 and 1.
     pub fn of_quantiles(quantiles: impl IntoIterator<Item = f64>) -> Result<Self, LevelError> {
         let quantiles = quantiles.into_iter().map(checked).collect::<Result<_, _>>()?;
-        Ok(Self { quantiles, origins: ORIGINS })
+        Ok(Self { quantiles, origins: Calibration::ORIGINS })
     }
 
     /// From how many earlier origins each series is forecast again, at most: 8 unless said. More are slower and steadier.
@@ -120,9 +117,9 @@ impl Intervals {
     }
 
     fn of(&self, distribution: &Distribution, points: &Forecast) -> Vec<Vec<f32>> {
-        let points: Vec<f64> = points.values.iter().copied().map(f64::from).collect();
         let quantile = |level: &f64| {
-            fitting(distribution.quantile(*level, &points)).into_iter().map(|value| value as f32).collect()
+            let values = fitting(distribution.quantile(*level, &points.values));
+            values.into_iter().map(|value| value as f32).collect()
         };
         self.quantiles.iter().map(quantile).collect()
     }

@@ -31,9 +31,18 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// Eight origins for forecasts of `horizon` points from a context of at most `context`.
+    /// How many origins at most unless said otherwise.
+    pub const ORIGINS: usize = 8;
+
+    /// [`Calibration::ORIGINS`] origins for forecasts of `horizon` points from a context of at most `context`.
     pub fn new(context: usize, horizon: usize) -> Self {
-        Self { context, horizon, origins: 8, spacing: horizon.max(1), min_context: horizon.max(2) }
+        Self {
+            context,
+            horizon,
+            origins: Self::ORIGINS,
+            spacing: horizon.max(1),
+            min_context: horizon.max(2),
+        }
     }
 
     /// How many origins at most: each is one more forecast of the series.

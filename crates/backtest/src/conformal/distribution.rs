@@ -81,25 +81,30 @@ impl Distribution {
     }
 
     /// The interval of a level such as 0.95 around a forecast.
-    pub fn interval(&self, level: f64, forecast: &[f64]) -> Result<Interval, MetricError> {
-        let half_widths = self.half_widths(level, forecast)?;
-        let bound =
-            |side: f64| forecast.iter().zip(&half_widths).map(|(point, half)| point + side * half).collect();
+    pub fn interval<T: Copy + Into<f64>>(&self, level: f64, forecast: &[T]) -> Result<Interval, MetricError> {
+        let half_widths = self.half_widths(level, forecast.len())?;
+        let bound = |side: f64| shifted(forecast, side, &half_widths);
         Ok(Interval { lower: bound(-1.0), upper: bound(1.0) })
     }
 
     /// The quantile of a level between 0 and 1: the forecast itself at 0.5, the bounds of the 95 % interval at 0.025 and
     /// 0.975. Quantiles of two levels never cross.
-    pub fn quantile(&self, level: f64, forecast: &[f64]) -> Result<Vec<f64>, MetricError> {
-        let half_widths = self.half_widths((2.0 * level - 1.0).abs(), forecast)?;
+    pub fn quantile<T: Copy + Into<f64>>(&self, level: f64, forecast: &[T]) -> Result<Vec<f64>, MetricError> {
+        let half_widths = self.half_widths((2.0 * level - 1.0).abs(), forecast.len())?;
         let side = if level < 0.5 { -1.0 } else { 1.0 };
-        Ok(forecast.iter().zip(&half_widths).map(|(point, half)| point + side * half).collect())
+        Ok(shifted(forecast, side, &half_widths))
     }
 
-    fn half_widths(&self, level: f64, forecast: &[f64]) -> Result<Vec<f64>, MetricError> {
-        same_steps(forecast.len(), self.steps.len())?;
+    /// One for each of so many steps, which must be all.
+    fn half_widths(&self, level: f64, steps: usize) -> Result<Vec<f64>, MetricError> {
+        same_steps(steps, self.steps.len())?;
         Ok(self.steps.iter().map(|step| step.quantile(level) * self.scale).collect())
     }
+}
+
+/// A forecast, each point moved to a side by half a width.
+fn shifted<T: Copy + Into<f64>>(forecast: &[T], side: f64, half_widths: &[f64]) -> Vec<f64> {
+    forecast.iter().zip(half_widths).map(|(&point, half)| point.into() + side * half).collect()
 }
 
 impl Step {
@@ -211,7 +216,7 @@ mod tests {
     #[test]
     fn a_forecast_of_another_length_is_refused() {
         let distribution = Distribution::new(&one_step([1.0]), None, unit()).unwrap();
-        assert!(distribution.interval(0.9, &[]).is_err());
+        assert!(distribution.interval::<f64>(0.9, &[]).is_err());
         assert!(distribution.quantile(0.9, &[1.0, 2.0]).is_err());
     }
 

@@ -63,9 +63,8 @@ impl Earlier {
         }
         let context = self.series.get(self.context.clone())?;
         let distribution = Distribution::new(&scores, None, Scale::of(&self.series, context))?;
-        let forecast: Vec<f64> = forecast.iter().map(|&value| f64::from(value)).collect();
         let quantile = |&level: &f64| {
-            let values = distribution.quantile(level, &forecast).ok()?;
+            let values = distribution.quantile(level, forecast).ok()?;
             Some((level, values.into_iter().map(|value| value as f32).collect()))
         };
         levels.iter().map(quantile).collect()
