@@ -113,6 +113,13 @@ enum Scale {
     Series,
 }
 
+impl Arguments {
+    /// Windows of so many points of context that a model gets at once: as many as one pass takes, and no fewer than [`BATCH`].
+    fn batch(&self, context: usize) -> usize {
+        (self.batch_points.unwrap_or(0) / context).max(BATCH)
+    }
+}
+
 fn from_1() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..)
 }

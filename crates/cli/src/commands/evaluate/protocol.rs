@@ -8,7 +8,7 @@ use tmoe_backtest::time_moe::{Evaluation, Split, context_for};
 use tmoe_runner::{CancelToken, Control, Forecaster, Normalization, Series};
 
 use super::contestant::{Name, Packages};
-use super::{Arguments, BATCH, json, tables};
+use super::{Arguments, json, tables};
 use crate::progress::WindowBar;
 use crate::text::{print, print_json};
 use crate::{Failure, interrupt};
@@ -69,8 +69,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     bar.plan(evaluation.len() * packages.opened.len(), None);
     let mut evaluated = Evaluated { input, split, context, horizon, channels, models: Vec::new() };
     for (name, forecaster) in packages.forecasters(Normalization::None, context) {
-        let batch = (arguments.batch_points.unwrap_or(0) / context).max(BATCH);
-        let measured = measure(&evaluation, &forecaster, &evaluated, batch, &token, &bar);
+        let measured = measure(&evaluation, &forecaster, &evaluated, arguments.batch(context), &token, &bar);
         let measured = measured.inspect_err(|_| bar.finish())?;
         evaluated.models.push((name, measured));
     }

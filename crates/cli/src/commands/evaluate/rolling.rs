@@ -106,7 +106,7 @@ impl<'a> Evaluation<'a> {
         contestants: &'a [Contestant],
         token: &'a CancelToken,
     ) -> Self {
-        let backtest = setup.backtest(arguments.batch_points);
+        let backtest = setup.backtest(arguments.batch(setup.context));
         let measurements = contestants.iter().map(|contestant| Measurement {
             name: contestant.name.clone(),
             overall: backtest.empty_report(),

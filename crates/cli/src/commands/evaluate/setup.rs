@@ -6,7 +6,7 @@ use tmoe_backtest::conformal::Calibration;
 use tmoe_backtest::{Backtest, RollingOrigin};
 use tmoe_runner::Normalization;
 
-use super::{Arguments, BATCH, Scale};
+use super::{Arguments, Scale};
 use crate::intervals::{Level, Quantile};
 
 /// What is measured.
@@ -57,9 +57,9 @@ impl Setup {
         self.windows.map_or(layout, |windows| layout.with_windows(windows))
     }
 
-    pub(super) fn backtest(&self, batch_points: Option<usize>) -> Backtest {
-        let batch = batch_points.unwrap_or(0) / self.context;
-        let backtest = Backtest::new(self.layout()).with_batch(batch.max(BATCH));
+    /// Of `batch` windows at once.
+    pub(super) fn backtest(&self, batch: usize) -> Backtest {
+        let backtest = Backtest::new(self.layout()).with_batch(batch);
         let Some(origins) = self.origins else { return backtest };
         let calibration = Calibration::new(self.context, self.horizon).with_origins(origins);
         let levels: Vec<f64> = self.levels.iter().map(|level| level.fraction()).collect();
