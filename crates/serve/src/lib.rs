@@ -19,7 +19,6 @@ mod http;
 pub mod inference;
 mod key;
 pub mod logging;
-pub mod parse;
 mod repository;
 mod run;
 mod server;

@@ -34,7 +34,7 @@ use axum::routing::{any, get, post};
 
 pub use app::BodyLimits;
 pub(crate) use app::{App, SharedApp};
-pub(crate) use exchange::{Dialect, Target};
+pub(crate) use exchange::Target;
 
 use exchange::exchange;
 use failure::{Failure, Kind};
