@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+
 use crate::client::Client;
 
 /// Clients of an open load, which must not run out.
@@ -68,17 +71,10 @@ pub(crate) fn open(address: SocketAddr, requests: &[Vec<u8>], rate: f64, span: D
 
 /// Times of a Poisson process.
 fn arrivals(rate: f64, span: Duration) -> Vec<Duration> {
-    let mut random = 0_u64;
-    let mut uniform = || {
-        // SplitMix64 (Steele, Lea and Flood 2014).
-        random = random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (random ^ (random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    };
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(0);
     let mut time = 0.0;
     let times = std::iter::repeat_with(|| {
-        time -= (1.0 - uniform()).ln() / rate;
+        time -= (1.0 - random.random::<f64>()).ln() / rate;
         Duration::from_secs_f64(time)
     });
     times.take_while(|time| *time < span).collect()

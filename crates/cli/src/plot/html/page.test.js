@@ -6,6 +6,7 @@ const assert = require("node:assert/strict");
 const fs = require("node:fs");
 const path = require("node:path");
 const vm = require("node:vm");
+const run = require("./run_tests.js");
 
 // As much of an element as the page uses.
 class Element {
@@ -149,12 +150,4 @@ const tests = {
   },
 };
 
-for (const [name, test] of Object.entries(tests)) {
-  try {
-    test();
-  } catch (error) {
-    error.message = `${name}: ${error.message}`;
-    throw error;
-  }
-}
-console.log(`${Object.keys(tests).length} passed`);
+run(tests);

@@ -4,6 +4,7 @@
 
 const assert = require("node:assert/strict");
 const scale = require("./scale.js");
+const run = require("./run_tests.js");
 
 const hours = (count) => Array.from({ length: count }, (_, hour) => new Date(Date.UTC(2018, 5, 25, 20 + hour)).toISOString().slice(0, 16).replace("T", " "));
 
@@ -128,12 +129,4 @@ const tests = {
   },
 };
 
-for (const [name, test] of Object.entries(tests)) {
-  try {
-    test();
-  } catch (error) {
-    error.message = `${name}: ${error.message}`;
-    throw error;
-  }
-}
-console.log(`${Object.keys(tests).length} passed`);
+run(tests);
