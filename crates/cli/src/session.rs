@@ -181,34 +181,28 @@ impl EngineArguments {
     /// Opens the session, and says so if `auto` had to settle for a slower provider.
     pub(crate) fn open(&self, package: &Package) -> Result<Session, Failure> {
         let session = Session::open(package, &self.options())?;
-        if let Some(reason) = &session.selection().passed_over {
-            tell(format_args!("note: running on {}, the slower provider: {reason}", session.provider()));
-        }
+        tell_provider(&session);
         Ok(session)
     }
 
-    /// Opens so many sessions, or as many as are fastest, which share the threads that one alone would have: the first and the
-    /// others.
+    /// Opens so many sessions, or as many as are fastest, which share the threads that one alone would have; and says so if `auto`
+    /// had to settle for a slower provider. Returns the first and the others.
     pub(crate) fn open_several(
         &self,
         package: &Package,
         sessions: Option<NonZeroUsize>,
     ) -> Result<(Arc<Session>, Vec<Arc<Session>>), Failure> {
-        let mut first = self.open(package)?;
-        let sessions = sessions.map_or_else(|| first.parallel_passes(), NonZeroUsize::get);
-        if first.computes_on_caller() {
-            let first = Arc::new(first);
-            return Ok((Arc::clone(&first), vec![first; sessions - 1]));
-        }
-        let threads = NonZeroUsize::new(first.threads() / sessions).unwrap_or(NonZeroUsize::MIN);
-        let mut options = self.options();
-        options.resources.threads = Some(threads);
-        let open = || Session::open(package, &options);
-        if threads.get() != first.threads() {
-            drop(first);
-            first = open()?;
-        }
-        let others = (1..sessions).map(|_| open().map(Arc::new)).collect::<Result<_, _>>()?;
-        Ok((Arc::new(first), others))
+        let count = |first: &Session| {
+            tell_provider(first);
+            sessions.map_or_else(|| first.parallel_passes(), NonZeroUsize::get)
+        };
+        Ok(Session::open_several(package, &self.options(), count)?)
+    }
+}
+
+/// Says so if `auto` had to settle for a slower provider.
+fn tell_provider(session: &Session) {
+    if let Some(reason) = &session.selection().passed_over {
+        tell(format_args!("note: running on {}, the slower provider: {reason}", session.provider()));
     }
 }

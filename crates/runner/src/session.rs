@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
@@ -101,6 +102,36 @@ impl Session {
         let content = GraphContent::Graph { package, op_set: graph, path: &path };
         let backend = selection.provider.load(&source, content, &options.resources)?;
         Self::with_backend(package, graph, selection, backend, source)
+    }
+
+    /// Opens sessions that forecast at the same time, as many as `sessions` says when it has seen the first. They share the
+    /// threads that one alone would have; where the callers compute ([`Self::computes_on_caller`]) they are one and the same. Returns
+    /// the first and the others.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::open`].
+    pub fn open_several(
+        package: &Package,
+        options: &SessionOptions,
+        sessions: impl FnOnce(&Self) -> usize,
+    ) -> Result<(Arc<Self>, Vec<Arc<Self>>), Error> {
+        let mut first = Self::open(package, options)?;
+        let sessions = sessions(&first).max(1);
+        if first.computes_on_caller() {
+            let first = Arc::new(first);
+            return Ok((Arc::clone(&first), vec![first; sessions - 1]));
+        }
+        let threads = NonZeroUsize::new(first.threads() / sessions).unwrap_or(NonZeroUsize::MIN);
+        let mut options = options.clone();
+        options.resources.threads = Some(threads);
+        if threads.get() != first.threads() {
+            drop(first);
+            first = Self::open(package, &options)?;
+        }
+        let open = |_| Self::open(package, &options).map(Arc::new);
+        let others = (1..sessions).map(open).collect::<Result<_, _>>()?;
+        Ok((Arc::new(first), others))
     }
 
     pub(crate) fn with_backend(

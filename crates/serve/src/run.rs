@@ -21,9 +21,11 @@ pub fn serve(loader: Box<dyn Loader>, options: Options) -> Result<(), ServeError
         .worker_threads(cores.clamp(1, MOST_THREADS))
         .enable_all()
         .build()?;
+    let mut workers = None;
     let result = runtime.block_on(async {
         let mut signals = Signals::new()?;
         let server = Server::bind(loader, options).await?;
+        workers = Some(server.workers());
         let end = async {
             signals.next().await;
             tokio::spawn(async move {
@@ -33,8 +35,11 @@ pub fn serve(loader: Box<dyn Loader>, options: Options) -> Result<(), ServeError
         };
         server.run(end).await
     });
-    // A load that is under way would otherwise be waited for.
-    runtime.shutdown_background();
+    // Waits for a load that is under way, and gives up what is left of the requests; the workers then have nothing to do.
+    drop(runtime);
+    if let Some(workers) = workers {
+        workers.wait();
+    }
     result
 }
 

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use crate::core::admission::Capacity;
 use crate::core::model::Loader;
 use crate::core::registry::{LaneOptions, LoadError};
+use crate::core::workers::Workers;
 use crate::core::{Core, Limits};
 use crate::http::{App, BodyLimits, SharedApp, router};
 use crate::key::ApiKey;
@@ -123,6 +124,11 @@ impl Server {
     /// The addresses that it listens on, with the ports that the system chose where 0 was asked for.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The threads that run its models, which go on for a moment after [`Server::run`] has ended and its runtime is gone.
+    pub fn workers(&self) -> Arc<Workers> {
+        Arc::clone(self.app.core.registry.workers())
     }
 
     /// Serves until `end` is done, and then until everyone who was let in has an answer. Health is answered while models are

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -50,15 +51,21 @@ pub(crate) fn closed(
     })
 }
 
-/// So many requests per second on average, at random times, whether the ones before are answered or not. A request that finds no
-/// client free waits, and its wait counts.
+/// So many requests per second on average, at random times, whether the ones before are answered or not, from when all clients are
+/// connected. A request that finds no client free waits, and its wait counts.
 pub(crate) fn open(address: SocketAddr, requests: &[Vec<u8>], rate: f64, span: Duration) -> io::Result<Load> {
     let times = arrivals(rate, span);
     let next = AtomicUsize::new(0);
-    let begin = Instant::now();
+    let clients = (0..OPEN_CLIENTS).map(|_| Client::connect(address)).collect::<io::Result<Vec<_>>>()?;
+    let clients = Mutex::new(clients);
+    let connected = Barrier::new(OPEN_CLIENTS);
+    let begin = OnceLock::new();
     side_by_side(OPEN_CLIENTS, |_| {
-        let mut client = Client::connect(address)?;
+        let client = clients.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut client = client.ok_or(io::ErrorKind::NotConnected)?;
         let mut answers = Vec::new();
+        connected.wait();
+        let begin = begin.get_or_init(Instant::now);
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(&time) = times.get(index) else { return Ok(answers) };
@@ -133,5 +140,26 @@ impl Latencies {
 impl fmt::Display for Latencies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "median {:.1} ms, p99 {:.1} ms", self.median * 1e3, self.p99 * 1e3)
+    }
+}
+
+/// The median of some measurements, and the least and the most.
+pub(crate) struct Spread {
+    least: f64,
+    pub(crate) median: f64,
+    most: f64,
+}
+
+impl Spread {
+    pub(crate) fn of(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
+        Self { least: at(0), median: at(values.len() / 2), most: at(values.len().saturating_sub(1)) }
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2} ({:.2} to {:.2})", self.median, self.least, self.most)
     }
 }

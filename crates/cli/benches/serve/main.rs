@@ -19,12 +19,15 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use load::{Latencies, Load};
+use load::{Latencies, Spread};
 use server::Server;
 use work::Work;
 
+/// How often everything is measured, in turn; medians are shown.
+const ROUNDS: usize = 7;
+
 /// How long each load lasts.
-const SPAN: Duration = Duration::from_secs(15);
+const SPAN: Duration = Duration::from_secs(6);
 
 /// Clients that are always waiting for an answer: more than two batches of 32 series.
 const CLIENTS: usize = 96;
@@ -48,43 +51,58 @@ fn run() -> Result<(), Box<dyn Error>> {
     if let Some(seconds) = arguments.next() {
         return soak::soak(&work, Duration::from_secs(seconds.parse()?));
     }
-    println!("series of {} points, horizon {}, {SPAN:?} each\n", work::CONTEXT, work::HORIZON);
-    let before = work.runner_rate()?;
-    let (saturated, alone) = under_load(&work, before)?;
-    let after = work.runner_rate()?;
-    println!(
-        "runner alone, batches of 32:  {before:.1} series/s before, {after:.1} after\n\
-         server, {CLIENTS} clients:        {:.1} series/s: {:.1} % less",
-        saturated.goodput(),
-        (1.0 - saturated.goodput() / before.midpoint(after)) * 100.0,
-    );
-    println!("one client:                   {}", alone.latencies());
-    overload(&work, saturated.goodput())?;
+    println!("series of {} points, horizon {}, {ROUNDS} rounds\n", work::CONTEXT, work::HORIZON);
+    let saturated = under_load(&work)?;
+    overload(&work, saturated)?;
     connections(&work)
 }
 
-/// Saturates a server, asks it one by one, and loads it by half.
-fn under_load(work: &Work, expected: f64) -> Result<(Load, Load), Box<dyn Error>> {
+/// What one round measures.
+struct Round {
+    runner: f64,
+    saturated: f64,
+    alone: Latencies,
+    half: Latencies,
+}
+
+/// Saturates a server, asks it one by one, and loads it by half, in turn with the runner alone. Returns forecasts per second.
+fn under_load(work: &Work) -> Result<f64, Box<dyn Error>> {
     let server = Server::start(work.package(), &[])?;
-    load::closed(server.address(), &work.requests, CLIENTS, SPAN / 5)?;
-    let saturated = load::closed(server.address(), &work.requests, CLIENTS, SPAN)?;
-    let alone = load::closed(server.address(), &work.requests, 1, SPAN)?;
-    let half = load::open(server.address(), &work.requests, expected.min(saturated.goodput()) / 2.0, SPAN)?;
-    let (half_latency, alone_latency) = (half.latencies(), alone.latencies());
-    println!("half of that load, at random: {half_latency}");
-    println!("p99 there over the median of one client: {:.2}", half_latency.p99 / alone_latency.median);
+    let runner = work.runner()?;
+    load::closed(server.address(), &work.requests, CLIENTS, SPAN / 2)?;
+    let mut rounds = Vec::new();
+    for _ in 0..ROUNDS {
+        let runner = runner.rate(SPAN / 2)?;
+        let saturated = load::closed(server.address(), &work.requests, CLIENTS, SPAN)?.goodput();
+        let alone = load::closed(server.address(), &work.requests, 1, SPAN / 2)?.latencies();
+        let half = load::open(server.address(), &work.requests, saturated / 2.0, SPAN * 2)?.latencies();
+        rounds.push(Round { runner, saturated, alone, half });
+    }
     server.stop()?;
-    Ok((saturated, alone))
+    let of = |value: fn(&Round) -> f64| Spread::of(rounds.iter().map(value).collect());
+    let saturated = of(|round| round.saturated);
+    println!("runner alone, batches of 32, series/s:   {}", of(|round| round.runner));
+    println!("server, {CLIENTS} clients, series/s:           {saturated}");
+    println!(
+        "    less than the runner, %:             {}",
+        of(|round| (1.0 - round.saturated / round.runner) * 100.0)
+    );
+    println!("one client, median, ms:                  {}", of(|round| round.alone.median * 1e3));
+    println!("    p99, ms:                             {}", of(|round| round.alone.p99 * 1e3));
+    println!("half of the load at random, median, ms:  {}", of(|round| round.half.median * 1e3));
+    println!("    p99, ms:                             {}", of(|round| round.half.p99 * 1e3));
+    println!("    p99 over the median of one client:   {}", of(|round| round.half.p99 / round.alone.median));
+    Ok(saturated.median)
 }
 
 /// Three times what the server can bear.
 fn overload(work: &Work, saturated: f64) -> Result<(), Box<dyn Error>> {
     let server = Server::start(work.package(), &["--max-requests", "64"])?;
-    load::closed(server.address(), &work.requests, CLIENTS / 2, SPAN / 5)?;
+    load::closed(server.address(), &work.requests, CLIENTS / 2, SPAN / 2)?;
     let load = load::open(server.address(), &work.requests, saturated * 3.0, SPAN)?;
     let refused = Latencies::of(load.of_status(429));
     println!(
-        "three times the load:         {:.1} series/s answered, {:.0} % of the most; {} refused with 429, {refused}",
+        "three times the load: {:.1} series/s answered, {:.0} % of the most; {} refused with 429, {refused}",
         load.goodput(),
         load.goodput() / saturated * 100.0,
         load.of_status(429).len(),
@@ -107,7 +125,7 @@ fn connections(work: &Work) -> Result<(), Box<dyn Error>> {
     let beside = load::closed(server.address(), &work.requests, 1, Duration::from_secs(3))?;
     let after = server.resident()?;
     println!(
-        "{} connections held:       {:.1} MB resident, {:.1} MB before; beside them {}",
+        "{} connections held: {:.1} MB resident, {:.1} MB before; beside them {}",
         held.len(),
         after as f64 / 1e6,
         before as f64 / 1e6,

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tmoe_runner::{Forecaster, Package, Session, SessionOptions};
 use tmoe_tests::packages::Packages;
@@ -59,19 +59,29 @@ impl Work {
         &self.folder
     }
 
-    /// Series per second of the runner in batches of 32: the median of some runs.
-    pub(crate) fn runner_rate(&self) -> Result<f64, Box<dyn Error>> {
+    /// The runner, ready.
+    pub(crate) fn runner(&self) -> Result<Runner<'_>, Box<dyn Error>> {
         let session = Session::open(&Package::open(&self.folder)?, &SessionOptions::default())?;
         let forecaster = Forecaster::new(session).with_token_budget(32 * CONTEXT);
         forecaster.forecast(&self.series, HORIZON)?;
-        let mut rates = Vec::new();
-        for _ in 0..15 {
-            let begin = Instant::now();
-            forecaster.forecast(&self.series, HORIZON)?;
-            rates.push(SERIES as f64 / begin.elapsed().as_secs_f64());
+        Ok(Runner { forecaster, series: &self.series })
+    }
+}
+
+/// The runner without a server.
+pub(crate) struct Runner<'a> {
+    forecaster: Forecaster,
+    series: &'a [Vec<f64>],
+}
+
+impl Runner<'_> {
+    /// Series per second in batches of 32.
+    pub(crate) fn rate(&self, span: Duration) -> Result<f64, Box<dyn Error>> {
+        let (begin, mut forecasts) = (Instant::now(), 0);
+        while begin.elapsed() < span {
+            forecasts += self.forecaster.forecast(self.series, HORIZON)?.len();
         }
-        rates.sort_by(f64::total_cmp);
-        Ok(rates[rates.len() / 2])
+        Ok(forecasts as f64 / begin.elapsed().as_secs_f64())
     }
 }
 

@@ -12,7 +12,6 @@ use tmoe_runner::Normalization;
 use tmoe_serve::core::Limits;
 use tmoe_serve::core::admission::Capacity;
 use tmoe_serve::core::packages::PackageLoader;
-use tmoe_serve::core::queue::Policy;
 use tmoe_serve::core::registry::LaneOptions;
 use tmoe_serve::logging::{self, LogFormat};
 use tmoe_serve::{ApiKey, BodyLimits, ConnectionLimits, Options, Source, TlsFiles};
@@ -60,18 +59,21 @@ pub(crate) struct Arguments {
 /// How requests share passes of the model.
 #[derive(clap::Args)]
 struct BatchArguments {
-    /// Points of context of one batch, padding included; more is faster until memory or caches are full
-    #[arg(long, value_name = "N", default_value = "16384")]
-    batch_points: NonZeroUsize,
-    /// Series of one batch
-    #[arg(long, value_name = "N", default_value = "256")]
-    batch_series: NonZeroUsize,
-    /// Milliseconds that a series waits for others to share its batch: more is more throughput and more latency
-    #[arg(long, value_name = "MS", default_value = "2")]
-    batch_wait: u64,
-    /// Batches of a model that run at the same time; as many as its provider has profit from unless said
+    /// Points of context of one batch, padding included: more is more throughput until the processor is busy, and more latency; 1024 on
+    /// the processor and 16384 on GPUs unless said
     #[arg(long, value_name = "N")]
-    parallel_batches: Option<NonZeroUsize>,
+    batch_points: Option<NonZeroUsize>,
+    /// Series of one batch; 256 unless said
+    #[arg(long, value_name = "N")]
+    batch_series: Option<NonZeroUsize>,
+    /// Milliseconds that a series waits for others to share its batch: more is more throughput and more latency; 0 on the processor and
+    /// 2 on GPUs unless said
+    #[arg(long, value_name = "MS")]
+    batch_wait: Option<u64>,
+    /// Sessions of a model, which forecast batches at the same time and share the threads; on the processor two, or more where it has
+    /// more than eight cores, unless said. One gives a lone request all threads
+    #[arg(long, value_name = "N")]
+    sessions: Option<NonZeroUsize>,
 }
 
 /// How much clients may ask for.
@@ -146,18 +148,16 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         session: engine.options(),
         integrity: engine.integrity(),
         normalization: arguments.normalize,
+        sessions: batches.sessions,
     };
     let options = Options {
         listen: arguments.listen,
         models: arguments.packages,
         repository: arguments.repository,
         lanes: LaneOptions {
-            policy: Policy {
-                points: batches.batch_points.get(),
-                rows: batches.batch_series.get(),
-                wait: Duration::from_millis(batches.batch_wait),
-            },
-            threads: batches.parallel_batches.map(NonZeroUsize::get),
+            points: batches.batch_points.map(NonZeroUsize::get),
+            rows: batches.batch_series.map(NonZeroUsize::get),
+            wait: batches.batch_wait.map(Duration::from_millis),
         },
         capacity: Capacity { requests: limits.max_requests.get(), points: limits.max_points.get() },
         limits: Limits {

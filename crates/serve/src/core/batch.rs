@@ -37,13 +37,13 @@ impl Running {
 
 /// Runs a batch, hands its results to their jobs, and counts. Returns the jobs that failed with it, whose other rows have no
 /// one to go to.
-pub(super) fn run(shared: &Shared, batch: &Running, rows: Vec<Row<Queued>>) -> Vec<u64> {
+pub(super) fn run(shared: &Shared, worker: usize, batch: &Running, rows: Vec<Row<Queued>>) -> Vec<u64> {
     let start = Instant::now();
     let Some(first) = rows.first() else { return Vec::new() };
     let horizon = first.shape.horizon;
     count(shared, &rows, start);
     let points: Vec<&[f64]> = rows.iter().map(|row| row.payload.input.points()).collect();
-    let forecast = || shared.model.forecast(&points, horizon, &batch.token);
+    let forecast = || shared.model.forecast(worker, &points, horizon, &batch.token);
     let result = catch_unwind(AssertUnwindSafe(forecast)).map_err(|panic| said(&*panic));
     let time = start.elapsed();
     let message = match result {

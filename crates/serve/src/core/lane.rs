@@ -26,6 +26,7 @@ use super::job::{Job, JobResult};
 use super::metrics::ModelMetrics;
 use super::model::Model;
 use super::queue::{Next, Policy, Queue, Row, Shape};
+use super::workers::Workers;
 
 /// A row's forecast, in the series' scale, or why it has none.
 pub type RowResult = Result<Vec<f32>, SeriesError>;
@@ -118,7 +119,7 @@ impl fmt::Debug for Lane {
 }
 
 impl Lane {
-    /// Starts `threads` threads, at least one, that run the model.
+    /// Starts the threads that run the model, one for each batch that it runs at the same time.
     ///
     /// # Errors
     ///
@@ -126,12 +127,14 @@ impl Lane {
     pub fn start(
         model: Box<dyn Model>,
         policy: Policy,
-        threads: usize,
         metrics: Arc<ModelMetrics>,
         speed: Arc<Speed>,
+        workers: &Arc<Workers>,
     ) -> std::io::Result<Self> {
         let state = State { queue: Queue::default(), running: Vec::new(), closed: false };
-        let rows = model.facts().max_rows.map_or(policy.rows, |most| most.min(policy.rows));
+        let facts = model.facts();
+        let rows = facts.max_rows.map_or(policy.rows, |most| most.min(policy.rows));
+        let threads = facts.parallel_batches.max(1);
         let shared = Arc::new(Shared {
             model,
             metrics,
@@ -141,9 +144,15 @@ impl Lane {
             arrived: Condvar::new(),
         });
         let lane = Self { shared };
-        for _ in 0..threads.max(1) {
-            let shared = Arc::clone(&lane.shared);
-            std::thread::Builder::new().name("forecast".to_owned()).spawn(move || work(&shared))?;
+        for worker in 0..threads {
+            let (shared, counted) = (Arc::clone(&lane.shared), workers.enter());
+            let work = move || {
+                work(&shared, worker);
+                // The model goes before the worker does.
+                drop(shared);
+                drop(counted);
+            };
+            std::thread::Builder::new().name("forecast".to_owned()).spawn(work)?;
         }
         Ok(lane)
     }
@@ -214,7 +223,7 @@ impl Shared {
 }
 
 /// What each thread of a lane does until the lane is closed and its queue empty.
-fn work(shared: &Shared) {
+fn work(shared: &Shared, worker: usize) {
     let mut state = shared.lock();
     loop {
         let hurry = state.closed;
@@ -228,7 +237,7 @@ fn work(shared: &Shared) {
                     shared.arrived.notify_one();
                 }
                 drop(state);
-                let failed = run(shared, &batch, rows);
+                let failed = run(shared, worker, &batch, rows);
                 state = shared.lock();
                 state.running.retain(|other| !Arc::ptr_eq(other, &batch));
                 for &job in &failed {

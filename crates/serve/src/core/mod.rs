@@ -7,6 +7,7 @@
 //! | `registry` | which versions serve, and how one takes another's place |
 //! | `lane` | a loaded model with its queue and threads; tickets for results |
 //! | `queue` | what runs next |
+//! | `workers` | how many threads run models |
 //! | `batch`, `job` | rows of several requests that run together, and their way back |
 //! | `intervals` | quantiles |
 //! | `metrics` | what is counted |
@@ -29,6 +30,7 @@ pub mod registry;
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod workers;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use tmoe_runner::{CancelToken, Error, SeriesError};
 
+use super::queue::Policy;
+
 /// What a server tells others about a model, and needs to know to feed it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
@@ -17,8 +19,10 @@ pub struct Facts {
     pub graph: String,
     /// How its weights are stored, such as `bf16`.
     pub precision: String,
-    /// Passes that it runs at the same time with profit.
-    pub parallel_passes: usize,
+    /// Batches that it runs at the same time.
+    pub parallel_batches: usize,
+    /// Which batches pay off.
+    pub policy: Policy,
 }
 
 /// A model that is loaded and has proved itself.
@@ -28,14 +32,15 @@ pub trait Model: Send + Sync + 'static {
 
     /// Forecasts rows, oldest point first, NaN for a missing one: one result per row, in their order, with `horizon` values.
     ///
-    /// Blocks; is called from several threads at once, no more than [`Facts::parallel_passes`] unless told otherwise. Ends early with
-    /// [`Error::Cancelled`] once `cancel` is cancelled.
+    /// Blocks; is called from several threads at once, which count from 0 as `worker`, [`Facts::parallel_batches`] in all. Ends
+    /// early with [`Error::Cancelled`] once `cancel` is cancelled.
     ///
     /// # Errors
     ///
     /// What no row is to blame for.
     fn forecast(
         &self,
+        worker: usize,
         rows: &[&[f64]],
         horizon: usize,
         cancel: &CancelToken,

@@ -1,15 +1,19 @@
 //! Packages on a provider, behind the seam.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
+use std::time::Duration;
 
 use thiserror::Error;
 use tmoe_package::{Integrity, Package};
 use tmoe_runner::verify::Row;
 use tmoe_runner::{
-    CancelToken, Control, Error, Forecaster, Normalization, SelfTest, SeriesError, Session, SessionOptions,
+    CancelToken, Control, Error, Forecaster, Normalization, Provider, SelfTest, SeriesError, Session,
+    SessionOptions,
 };
 
 use super::model::{Facts, Loader, Model};
+use super::queue::Policy;
 
 /// Opens packages: checks their files, loads a graph on a provider, and runs the self-test there.
 #[derive(Clone, Debug)]
@@ -20,6 +24,8 @@ pub struct PackageLoader {
     pub integrity: Integrity,
     /// How series are scaled.
     pub normalization: Normalization,
+    /// Sessions of a model, which forecast batches at the same time and share its threads; [`usual_sessions`] unless said.
+    pub sessions: Option<NonZeroUsize>,
 }
 
 /// A package computes something else on this machine than where it was exported.
@@ -39,15 +45,41 @@ pub struct SelfTestFailed {
 }
 
 struct PackageModel {
-    forecaster: Forecaster,
+    /// One per worker.
+    forecasters: Vec<Forecaster>,
     facts: Facts,
+}
+
+/// Threads of one session on the CPU where the machine has more than some: a forecast of one series gains little from the others.
+const SESSION_THREADS: usize = 4;
+
+/// How many sessions of a model serve best.
+///
+/// On the CPU a pass is as fast per point with one series as with many, and single series are poorly divided among threads: at least
+/// two sessions, which also keeps a request from waiting for the whole of another's batch. Elsewhere one batch fills the machine.
+fn usual_sessions(first: &Session) -> usize {
+    match first.provider() {
+        Provider::Cpu => (first.threads() / SESSION_THREADS).max(2).min(first.threads()),
+        _ => first.parallel_passes(),
+    }
+}
+
+/// Which batches pay off: the fewest points with which passes are about as fast per point as they become, since whoever comes
+/// meanwhile waits for the end of the batch.
+fn usual_policy(provider: Provider) -> Policy {
+    match provider {
+        Provider::Cpu | Provider::Tract => Policy { points: 1024, rows: 256, wait: Duration::ZERO },
+        _ => Policy { points: 16_384, rows: 256, wait: Duration::from_millis(2) },
+    }
 }
 
 impl Loader for PackageLoader {
     fn load(&self, folder: &Path) -> Result<Box<dyn Model>, Box<dyn std::error::Error + Send + Sync>> {
         let package = Package::open_with(folder, self.integrity)?;
         let selftest = SelfTest::read(&package)?;
-        let session = Session::open(&package, &self.session)?;
+        let sessions =
+            |first: &Session| self.sessions.map_or_else(|| usual_sessions(first), NonZeroUsize::get);
+        let (session, others) = Session::open_several(&package, &self.session, sessions)?;
         if let Some(reason) = &session.selection().passed_over {
             tracing::warn!(provider = %session.provider(), reason, "running on the slower provider");
         }
@@ -64,11 +96,15 @@ impl Loader for PackageLoader {
             provider: session.provider().to_string(),
             graph: session.graph().to_string(),
             precision: manifest.precision.to_string(),
-            parallel_passes: session.parallel_passes(),
+            parallel_batches: 1 + others.len(),
+            policy: usual_policy(session.provider()),
         };
         // The queue makes the batches; what it puts together stays together.
-        let forecaster = Forecaster::new(session).with_normalization(self.normalization);
-        Ok(Box::new(PackageModel { forecaster: forecaster.with_token_budget(usize::MAX), facts }))
+        let forecaster = |session| {
+            Forecaster::new(session).with_normalization(self.normalization).with_token_budget(usize::MAX)
+        };
+        let forecasters = std::iter::once(session).chain(others).map(forecaster).collect();
+        Ok(Box::new(PackageModel { forecasters, facts }))
     }
 }
 
@@ -79,12 +115,14 @@ impl Model for PackageModel {
 
     fn forecast(
         &self,
+        worker: usize,
         rows: &[&[f64]],
         horizon: usize,
         cancel: &CancelToken,
     ) -> Result<Vec<Result<Vec<f32>, SeriesError>>, Error> {
         let control = Control::new().with_cancel(cancel);
-        let forecasts = self.forecaster.forecast_each(rows.iter().copied(), horizon, &control)?;
+        let forecaster = &self.forecasters[worker % self.forecasters.len()];
+        let forecasts = forecaster.forecast_each(rows.iter().copied(), horizon, &control)?;
         Ok(forecasts.into_iter().map(|forecast| forecast.map(|forecast| forecast.values)).collect())
     }
 }

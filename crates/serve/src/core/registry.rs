@@ -8,6 +8,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -17,14 +18,33 @@ use super::metrics::Metrics;
 use super::model::Loader;
 use super::name::{ModelName, Version};
 use super::queue::Policy;
+use super::workers::Workers;
 
-/// How lanes are started.
-#[derive(Clone, Copy, Debug)]
+/// When rows become a batch: [`Policy`], as the model has profit from it unless said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LaneOptions {
-    /// When rows become a batch.
-    pub policy: Policy,
-    /// Threads per model; as many as it has profit from unless said.
-    pub threads: Option<usize>,
+    /// Points of one batch.
+    pub points: Option<usize>,
+    /// Rows of one batch.
+    pub rows: Option<usize>,
+    /// How long a row waits for others.
+    pub wait: Option<Duration>,
+}
+
+impl LaneOptions {
+    fn policy(self, usual: Policy) -> Policy {
+        Policy {
+            points: self.points.unwrap_or(usual.points),
+            rows: self.rows.unwrap_or(usual.rows),
+            wait: self.wait.unwrap_or(usual.wait),
+        }
+    }
+}
+
+impl From<Policy> for LaneOptions {
+    fn from(policy: Policy) -> Self {
+        Self { points: Some(policy.points), rows: Some(policy.rows), wait: Some(policy.wait) }
+    }
 }
 
 /// A version that serves.
@@ -102,6 +122,7 @@ pub struct Registry {
     options: LaneOptions,
     metrics: Arc<Metrics>,
     speed: Arc<Speed>,
+    workers: Arc<Workers>,
 }
 
 impl fmt::Debug for Registry {
@@ -118,7 +139,13 @@ impl Registry {
         metrics: Arc<Metrics>,
         speed: Arc<Speed>,
     ) -> Self {
-        Self { models: RwLock::default(), loading: Mutex::default(), loader, options, metrics, speed }
+        let (models, loading, workers) = (RwLock::default(), Mutex::default(), Arc::default());
+        Self { models, loading, loader, options, metrics, speed, workers }
+    }
+
+    /// The threads that run models.
+    pub fn workers(&self) -> &Arc<Workers> {
+        &self.workers
     }
 
     /// Says where the package of a version is; it is loaded by [`Registry::load`].
@@ -172,9 +199,9 @@ impl Registry {
     fn lane(&self, name: &ModelName, version: &Version, package: &Path) -> Result<Lane, String> {
         let load = AssertUnwindSafe(|| self.loader.load(package).map_err(|error| error.to_string()));
         let model = catch_unwind(load).unwrap_or_else(|_| Err("loading it panicked".to_owned()))?;
-        let threads = self.options.threads.unwrap_or_else(|| model.facts().parallel_passes);
+        let policy = self.options.policy(model.facts().policy);
         let metrics = self.metrics.model(name, version);
-        Lane::start(model, self.options.policy, threads, metrics, Arc::clone(&self.speed))
+        Lane::start(model, policy, metrics, Arc::clone(&self.speed), &self.workers)
             .map_err(|error| format!("no thread could be started: {error}"))
     }
 

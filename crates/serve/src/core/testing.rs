@@ -97,7 +97,8 @@ impl Loader for Counting {
             provider: "counting".to_owned(),
             graph: "standard".to_owned(),
             precision: "fp32".to_owned(),
-            parallel_passes: 1,
+            parallel_batches: 1,
+            policy: POLICY,
         };
         Ok(Box::new(CountingModel { watch: self.0.clone(), facts, package }))
     }
@@ -110,6 +111,7 @@ impl Model for CountingModel {
 
     fn forecast(
         &self,
+        _worker: usize,
         rows: &[&[f64]],
         horizon: usize,
         cancel: &CancelToken,
@@ -155,7 +157,7 @@ pub(super) const LIMITS: Limits = Limits { series: 20, values: 10_000, timeout: 
 /// A server with the model `demo`, version 1, loaded.
 pub(super) fn core_with(policy: Policy, capacity: Capacity, limits: Limits) -> (Arc<Core>, Watch) {
     let watch = Watch::default();
-    let lanes = LaneOptions { policy, threads: None };
+    let lanes = LaneOptions::from(policy);
     let core = Core::new(Box::new(Counting(watch.clone())), lanes, capacity, limits);
     core.registry.register(&demo(), &Version::first(), "good".as_ref());
     core.registry.load(&demo(), &Version::first()).unwrap();

@@ -13,7 +13,6 @@ use tmoe_runner::{Normalization, Provider, ProviderOptions, Session, SessionOpti
 use tmoe_serve::core::Limits;
 use tmoe_serve::core::admission::Capacity;
 use tmoe_serve::core::packages::PackageLoader;
-use tmoe_serve::core::queue::Policy;
 use tmoe_serve::core::registry::LaneOptions;
 use tmoe_serve::{BodyLimits, ConnectionLimits, Options, ServeError, Server, Source};
 use tmoe_tests::golden::Golden;
@@ -102,10 +101,7 @@ fn start(models: Vec<Source>, repository: Option<&Path>) -> Result<Serving, Stri
         listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
         models,
         repository: repository.map(Path::to_owned),
-        lanes: LaneOptions {
-            policy: Policy { points: 4096, rows: 64, wait: Duration::from_millis(5) },
-            threads: None,
-        },
+        lanes: LaneOptions::default(),
         capacity: Capacity { requests: 100, points: 1_000_000 },
         limits: Limits { series: 100, values: 1_000_000, timeout: 5 * minute },
         bodies: BodyLimits { bytes: 1 << 20, time: minute },
@@ -118,6 +114,7 @@ fn start(models: Vec<Source>, repository: Option<&Path>) -> Result<Serving, Stri
         session: session_options(),
         integrity: Integrity::Hashes,
         normalization: Normalization::default(),
+        sessions: None,
     };
     let (end, ended) = tokio::sync::oneshot::channel();
     let (sender, addresses) = std::sync::mpsc::channel();

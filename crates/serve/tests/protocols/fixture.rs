@@ -94,7 +94,8 @@ impl Loader for Counting {
             provider: "counting".to_owned(),
             graph: "standard".to_owned(),
             precision: "fp32".to_owned(),
-            parallel_passes: 1,
+            parallel_batches: 1,
+            policy: Policy { points: 1000, rows: 16, wait: Duration::from_millis(1) },
         };
         Ok(Box::new(CountingModel { gate: self.0.clone(), facts }))
     }
@@ -108,6 +109,7 @@ impl Model for CountingModel {
     /// Counts on from the last point; 13 has no forecast, and on 666 the model fails.
     fn forecast(
         &self,
+        _worker: usize,
         rows: &[&[f64]],
         horizon: usize,
         cancel: &CancelToken,
@@ -142,10 +144,7 @@ pub(crate) fn setup() -> Setup {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         models: vec!["demo=good".parse().unwrap()],
         repository: None,
-        lanes: LaneOptions {
-            policy: Policy { points: 1000, rows: 16, wait: Duration::from_millis(1) },
-            threads: None,
-        },
+        lanes: LaneOptions::default(),
         capacity: Capacity { requests: 64, points: 5000 },
         limits: Limits { series: 10, values: 5000, timeout: Duration::from_secs(50) },
         bodies: BodyLimits { bytes: 100_000, time: Duration::from_secs(50) },
