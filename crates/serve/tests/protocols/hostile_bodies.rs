@@ -107,7 +107,7 @@ fn json_that_is_nested_100_000_deep_is_refused_wherever_json_is_read() {
 #[test]
 fn bytes_that_are_no_text_are_refused_wherever_json_is_read() {
     let server = server();
-    for body in [b"\xef\xbb\xbf{}", b"{\"\xc3\x28\": 1}", b"\0", b"{}{}", b"{\"series\": \"\\ud800\"}"] {
+    for body in [&b"\xff\xfe{}"[..], b"\xef\xbb\xbf{}", b"{\"\xc3\x28\": 1}", b"\0", b"{}{}"] {
         for path in JSON {
             is_refused(&ask(server.address, &format!("POST {path}"), body), 400, path);
         }
