@@ -116,6 +116,33 @@ fn bytes_that_are_no_text_are_refused_wherever_json_is_read() {
 }
 
 #[test]
+fn what_a_failure_repeats_of_a_request_is_one_short_line() {
+    let server = server();
+    // Found by fuzzing: names that the parser does not know went into messages as they were.
+    let long = "x".repeat(90_000);
+    for name in ["\\n", "\\u001b[2J", "\\r\\nset-cookie: a", &long] {
+        for (path, body) in [
+            ("/v1/forecast", format!(r#"{{"{name}": 1}}"#)),
+            ("/v1/timeseries/forecast", format!(r#"{{"model": "demo", "inputs": [{{"type": "{name}"}}]}}"#)),
+            (
+                "/v2/models/demo/infer",
+                format!(
+                    r#"{{"inputs": [{{"name": "{name}", "shape": [], "datatype": "FP32", "data": [1]}}]}}"#
+                ),
+            ),
+            ("/v2/models/demo/infer", format!(r#"{{"inputs": [], "outputs": [{{"name": "{name}"}}]}}"#)),
+        ] {
+            let answer = post(server.address, path, &body);
+            is_refused(&answer, 400, path);
+            let found = answer.json();
+            let message = found["error"]["message"].as_str().or(found["error"].as_str()).unwrap();
+            assert!(message.len() < 1000 && !message.contains(char::is_control), "{message:?}");
+        }
+    }
+    is_alive(&server);
+}
+
+#[test]
 fn encoded_bodies_are_refused_before_they_are_decoded() {
     let server = server();
     for path in JSON {
