@@ -6,8 +6,11 @@ use crate::client::{Answer, Client, ask, get, post};
 use crate::fixture::{Running, server};
 use crate::hostile::is_alive;
 
-/// Where forecasts are asked for, and a body that asks for that of a series, both as JSON.
-const FORECASTS: [(&str, fn(series: &str, points: usize, horizon: &str) -> String); 3] = [
+/// A body that asks for the forecast of a series, which is JSON of so many points, over a horizon.
+type Body = fn(series: &str, points: usize, horizon: &str) -> String;
+
+/// Where forecasts are asked for, and how.
+const FORECASTS: [(&str, Body); 3] = [
     ("/v1/forecast", |series, _, horizon| format!(r#"{{"series": [{series}], "horizon": {horizon}}}"#)),
     ("/v1/timeseries/forecast", |series, _, horizon| {
         format!(
