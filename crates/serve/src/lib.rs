@@ -13,12 +13,17 @@
 //! What clients send is not trusted: its size, its time and its depth are bounded before it is read, and names that reach a file system
 //! are checked.
 
+// What unit tests share with the tests outside calls the crate by its name.
+#[cfg(test)]
+extern crate self as tmoe_serve;
+
 pub mod core;
 mod grpc;
 mod http;
 pub mod inference;
 mod key;
 pub mod logging;
+pub mod parse;
 mod repository;
 mod run;
 mod server;

@@ -38,6 +38,27 @@ const SERIES: [&str; 4] = [
     "item_id,timestamp,target\n1,5,1\n1,7,2\n2,5,1\n2,6,2\n",
 ];
 
+const FORECASTS: [&str; 4] = [
+    "{\"series\": [[1, null, 2.5e3], {\"id\": \"x\", \"values\": [3]}], \"horizon\": 8, \"quantiles\": [0.1]}",
+    "{\"model\": \"a\", \"version\": \"1\", \"series\": [[1]], \"horizon\": 1, \"context\": 9, \"timeout_ms\": 5}",
+    "{\"model\": \"a\", \"inputs\": [{\"type\": \"univariate_time_series\", \"name\": \"x\", \"series\": [1, 2], \
+     \"frequency\": \"H\", \"start_timestamp\": \"2026-03-14T08:00:00+02:00\"}], \
+     \"options\": {\"horizon\": 2, \"quantiles\": [0.5], \"timeout_ms\": 5}}",
+    "{\"model\": \"a\", \"inputs\": [{\"type\": \"univariate_time_series\", \"name\": \"x\", \"series\": [[1], [null]], \
+     \"frequency\": \"month\", \"start_timestamp\": \"2024-01-31\"}], \"options\": {\"horizon\": 1, \"context\": 3}}",
+];
+
+/// One tensor as bytes, of 1 and 2; the others as numbers.
+const TENSORS: &str = "{\"id\": \"i\", \"parameters\": {\"timeout\": 7, \"context\": 2, \"binary_data_output\": true}, \
+     \"inputs\": [{\"name\": \"series\", \"shape\": [1, 2], \"datatype\": \"FP32\", \
+     \"parameters\": {\"binary_data_size\": 8}}, \
+     {\"name\": \"horizon\", \"shape\": [1], \"datatype\": \"INT64\", \"data\": [3]}, \
+     {\"name\": \"quantiles\", \"shape\": [2], \"datatype\": \"FP64\", \"data\": [0.1, 0.9]}], \
+     \"outputs\": [{\"name\": \"forecast\", \"parameters\": {\"binary_data\": true}}]}";
+
+/// 1 and 2 in single precision.
+const ONE_AND_TWO: [u8; 8] = [0, 0, 0x80, 0x3f, 0, 0, 0, 0x40];
+
 fn main() -> Result<(), Box<dyn Error>> {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = fuzz.join("../..");
@@ -79,6 +100,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (index, text) in TIME_STAMPS.into_iter().enumerate() {
         seed("time_stamp", &index.to_string(), text.as_bytes())?;
     }
+    for (index, text) in FORECASTS.into_iter().enumerate() {
+        seed("forecast_request", &index.to_string(), text.as_bytes())?;
+    }
+    let length = u16::try_from(TENSORS.len())?.to_le_bytes();
+    seed("infer_request", "binary", &[&length[..], TENSORS.as_bytes(), &ONE_AND_TWO].concat())?;
+    let json = TENSORS.replace("\"parameters\": {\"binary_data_size\": 8}", "\"data\": [[1, null]]");
+    seed("infer_request", "json", &[&u16::MAX.to_le_bytes()[..], json.as_bytes()].concat())?;
+    seed("infer_message", "raw", &message(None, &[&ONE_AND_TWO]))?;
+    seed("infer_message", "fields", &message(Some(&ONE_AND_TWO), &[]))?;
+    // In the form of the target's input: the datatype and a shape, and a flag and the bytes from behind.
+    for datatype in 0..12 {
+        let shape = [1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+        seed("tensor_bytes", &datatype.to_string(), &[&[datatype][..], &shape, &ONE_AND_TWO].concat())?;
+    }
     Ok(())
 }
 
@@ -111,6 +146,16 @@ fn manifest(model: Config) -> Manifest {
         files: listed.map(|name| (name.to_owned(), entry())).collect(),
         source: Source::new(BTreeMap::from([("model.safetensors".to_owned(), entry())])),
     }
+}
+
+/// A `ModelInferRequest` for the forecast of 3 points after 1 and 2, whose series is in its field or in the raw contents.
+fn message(field: Option<&[u8]>, raw: &[&[u8]]) -> Vec<u8> {
+    let part = |tag: u8, bytes: &[u8]| [&[tag << 3 | 2, bytes.len() as u8], bytes].concat();
+    let contents = field.map(|bytes| part(5, &part(6, bytes))).unwrap_or_default();
+    let input = [part(1, b"series"), part(2, b"FP32"), part(3, &[1, 2]), contents].concat();
+    let horizon = [part(1, b"horizon"), part(2, &[2 << 3, 3])].concat();
+    let raw: Vec<u8> = raw.iter().flat_map(|bytes| part(7, bytes)).collect();
+    [part(1, b"demo"), part(2, b"1"), part(3, b"id"), part(4, &horizon), part(5, &input), raw].concat()
 }
 
 /// Two series, as the project writes them.

@@ -1,8 +1,10 @@
 //! The door: how much the server takes on at once.
 //!
-//! Two limits. The number of requests is checked before a request's body is read, so that memory stays bounded whatever
-//! clients send. The number of points is checked when the request is understood, so that no one waits for long.
+//! Two limits. The number of requests is checked before a request's body is read, and a request keeps its place until its answer
+//! is taken, so that memory stays bounded whatever clients send or leave lying. The number of points is checked when the request
+//! is understood, and counts until it is forecast, so that no one waits for long.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -66,7 +68,7 @@ impl Admission {
         }
         taken.requests += 1;
         self.metrics.requests.set(taken.requests);
-        Ok(Permit { admission: Arc::clone(self), points: 0 })
+        Ok(Permit { admission: Arc::clone(self), points: AtomicUsize::new(0) })
     }
 
     /// Lets no more requests in.
@@ -109,7 +111,8 @@ impl Admission {
 #[derive(Debug)]
 pub struct Permit {
     admission: Arc<Admission>,
-    points: usize,
+    /// Changed only while the admission is locked.
+    points: AtomicUsize,
 }
 
 impl Permit {
@@ -118,21 +121,27 @@ impl Permit {
     /// # Errors
     ///
     /// [`Invalid::TooManyPoints`] if there is never room for so many, [`Refusal::TooManyPoints`] if there is none now.
-    pub fn charge(&mut self, points: usize) -> Result<(), PointsError> {
+    pub fn charge(&self, points: usize) -> Result<(), PointsError> {
         let limit = self.admission.capacity.points;
         if points > limit {
             return Err(Invalid::TooManyPoints { found: points, limit }.into());
         }
         let mut taken = self.admission.lock();
-        let waiting = taken.points - self.points;
+        let waiting = taken.points - self.points.load(Ordering::Relaxed);
         if waiting + points > limit {
             self.admission.metrics.refused.add(1);
             let after = self.admission.after(waiting);
             return Err(Refusal::TooManyPoints { waiting, asked: points, limit, after }.into());
         }
         taken.points = waiting + points;
-        self.points = points;
+        self.points.store(points, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Gives the request's points back, once they neither wait nor run; its place stays taken.
+    pub fn discharge(&self) {
+        let mut taken = self.admission.lock();
+        taken.points -= self.points.swap(0, Ordering::Relaxed);
     }
 }
 
@@ -140,7 +149,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let mut taken = self.admission.lock();
         taken.requests -= 1;
-        taken.points -= self.points;
+        taken.points -= *self.points.get_mut();
         self.admission.metrics.requests.set(taken.requests);
         drop(taken);
         self.admission.changed.notify_waiters();
@@ -188,7 +197,7 @@ mod tests {
     #[test]
     fn points_are_given_back_with_the_place() {
         let door = door(9, 100);
-        let (mut first, mut second) = (door.enter().unwrap(), door.enter().unwrap());
+        let (first, second) = (door.enter().unwrap(), door.enter().unwrap());
         first.charge(60).unwrap();
         let refused = second.charge(41).unwrap_err();
         assert!(
@@ -196,6 +205,8 @@ mod tests {
             "{refused}"
         );
         second.charge(40).unwrap();
+        second.discharge();
+        first.charge(100).unwrap();
         drop((first, second));
         door.enter().unwrap().charge(100).unwrap();
         let never = door.enter().unwrap().charge(101).unwrap_err();
@@ -205,7 +216,7 @@ mod tests {
     #[test]
     fn clients_are_told_to_wait_until_half_of_the_work_is_done() {
         let door = door(1, 10_000);
-        let mut permit = door.enter().unwrap();
+        let permit = door.enter().unwrap();
         permit.charge(10_000).unwrap();
         let after = || match door.enter() {
             Err(Refusal::TooManyRequests { after, .. }) => after.as_secs(),

@@ -108,7 +108,7 @@ impl Core {
     ///
     /// [`ForecastError`]. A request that cannot be forecast runs nothing: only a series whose forecast is no number has its
     /// own place for the error in the answer.
-    pub async fn forecast(&self, permit: &mut Permit, request: Request) -> Result<Answer, ForecastError> {
+    pub async fn forecast(&self, permit: &Permit, request: Request) -> Result<Answer, ForecastError> {
         let allowed = request.timeout.map_or(self.limits.timeout, |asked| asked.min(self.limits.timeout));
         let work = self.forecast_untimed(permit, request);
         match tokio::time::timeout(allowed, work).await {
@@ -117,7 +117,7 @@ impl Core {
         }
     }
 
-    async fn forecast_untimed(&self, permit: &mut Permit, request: Request) -> Result<Answer, ForecastError> {
+    async fn forecast_untimed(&self, permit: &Permit, request: Request) -> Result<Answer, ForecastError> {
         let Request { model, version, series, horizon, context, quantiles, .. } = request;
         check_counts(series.len(), self.limits.series, &quantiles)?;
         check_values(series.len(), horizon, quantiles.len(), self.limits.values)?;
@@ -137,6 +137,7 @@ impl Core {
             };
             let facts = facts.clone();
             let results = ticket.await?;
+            permit.discharge();
             let forecasts = put_together(&series, &plan.series, &results, &quantiles);
             let levels = quantiles.len();
             let (model, version) = (serving.name, serving.version);

@@ -27,6 +27,9 @@ pub mod packages;
 pub mod queue;
 pub mod registry;
 #[cfg(test)]
+#[path = "../../tests/protocols/stand_in.rs"]
+mod stand_in;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -1,70 +1,31 @@
-//! A model that counts on from a row's last point, and what watches and holds it.
+//! A server with the model that counts on, and requests for it.
 
-use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tmoe_runner::{CancelToken, Error, SeriesError, SeriesLabel};
-
 use super::admission::Capacity;
-use super::model::{Facts, Loader, Model};
 use super::name::{ModelName, Version};
 use super::queue::Policy;
 use super::registry::LaneOptions;
+use super::stand_in::{Call, Counting};
 use super::{Core, Input, Limits, Request};
 
-/// Points that the model holds.
-pub(super) const POSITIONS: usize = 100;
-
-/// One call of the model.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Call {
-    pub(super) rows: Vec<Vec<f64>>,
-    pub(super) horizon: usize,
-    pub(super) cancelled: bool,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    held: bool,
-    running: usize,
-    calls: Vec<Call>,
-    loads: usize,
-}
-
-/// What a test sees of all models of a loader, and the gate that holds them.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Watch(Arc<(Mutex<Shared>, Condvar)>);
+pub(super) use super::stand_in::{POSITIONS, Watch};
 
 impl Watch {
-    fn lock(&self) -> MutexGuard<'_, Shared> {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// From now on calls begin, but do not end.
-    pub(super) fn hold(&self) {
-        self.lock().held = true;
-    }
-
-    /// Lets all calls end.
-    pub(super) fn release(&self) {
-        self.lock().held = false;
-        self.0.1.notify_all();
-    }
-
     /// The calls that have ended.
     pub(super) fn calls(&self) -> Vec<Call> {
-        self.lock().calls.clone()
+        self.seen(|seen| seen.calls.clone())
     }
 
     /// How often packages were loaded.
     pub(super) fn loads(&self) -> usize {
-        self.lock().loads
+        self.seen(|seen| seen.loads)
     }
 
-    /// Waits until a condition on the number of running calls holds.
+    /// Waits until so many calls run.
     pub(super) async fn until_running(&self, count: usize) {
-        until(|| self.lock().running == count).await;
+        until(|| self.seen(|seen| seen.running) == count).await;
     }
 }
 
@@ -73,81 +34,6 @@ pub(super) async fn until(condition: impl Fn() -> bool) {
     while !condition() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-}
-
-/// "Packages" are names: what begins with `broken` does not load; models of `panics` and `fails` do so on the value 666.
-pub(super) struct Counting(pub(super) Watch);
-
-struct CountingModel {
-    watch: Watch,
-    facts: Facts,
-    package: String,
-}
-
-impl Loader for Counting {
-    fn load(&self, package: &Path) -> Result<Box<dyn Model>, Box<dyn std::error::Error + Send + Sync>> {
-        self.0.lock().loads += 1;
-        let package = package.display().to_string();
-        if package.starts_with("broken") {
-            return Err("its self-test failed".into());
-        }
-        let facts = Facts {
-            positions: POSITIONS,
-            max_rows: None,
-            provider: "counting".to_owned(),
-            graph: "standard".to_owned(),
-            precision: "fp32".to_owned(),
-            parallel_batches: 1,
-            policy: POLICY,
-        };
-        Ok(Box::new(CountingModel { watch: self.0.clone(), facts, package }))
-    }
-}
-
-impl Model for CountingModel {
-    fn facts(&self) -> &Facts {
-        &self.facts
-    }
-
-    fn forecast(
-        &self,
-        _worker: usize,
-        rows: &[&[f64]],
-        horizon: usize,
-        cancel: &CancelToken,
-    ) -> Result<Vec<Result<Vec<f32>, SeriesError>>, Error> {
-        let mut shared = self.watch.lock();
-        shared.running += 1;
-        while shared.held && !cancel.is_cancelled() {
-            let woken = self.watch.0.1.wait_timeout(shared, Duration::from_millis(1));
-            shared = woken.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        shared.running -= 1;
-        let cancelled = cancel.is_cancelled();
-        shared.calls.push(Call { rows: rows.iter().map(|row| row.to_vec()).collect(), horizon, cancelled });
-        drop(shared);
-        if cancelled {
-            return Err(Error::Cancelled);
-        }
-        if rows.iter().any(|row| row.contains(&666.0)) {
-            match self.package.as_str() {
-                "panics" => panic!("the number of the beast"),
-                _ => return Err(SeriesError::ContextZero.into()),
-            }
-        }
-        Ok(rows.iter().map(|row| count_on(row, horizon)).collect())
-    }
-}
-
-/// The last known point, and on in steps of 1 from after the missing ones; 13 has no forecast.
-fn count_on(row: &[f64], horizon: usize) -> Result<Vec<f32>, SeriesError> {
-    let known = row.iter().rposition(|value| !value.is_nan()).unwrap_or(0);
-    if row[known] == 13.0 {
-        let series = SeriesLabel { index: 77, name: None };
-        return Err(SeriesError::ForecastNotFinite { series, step: 0, value: f32::NAN });
-    }
-    let missing = row.len() - known;
-    Ok((0..horizon).map(|step| row[known] as f32 + (missing + step) as f32).collect())
 }
 
 pub(super) const POLICY: Policy = Policy { points: 200, rows: 8, wait: Duration::from_millis(20) };
@@ -184,8 +70,8 @@ pub(super) fn request(series: &[&[f64]], horizon: usize) -> Request {
 
 /// Lets a request in and forecasts it.
 pub(super) async fn ask(core: &Arc<Core>, request: Request) -> Result<super::Answer, super::ForecastError> {
-    let mut permit = core.admission.enter()?;
-    core.forecast(&mut permit, request).await
+    let permit = core.admission.enter()?;
+    core.forecast(&permit, request).await
 }
 
 /// The values of an answer with one series.

@@ -7,9 +7,9 @@ use super::messages::{
     ServerReadyResponse, TensorMetadata,
 };
 use super::{Call, deadline, tensors};
-use crate::core::ForecastError;
 use crate::core::name::{ModelName, Version};
 use crate::core::registry::State;
+use crate::core::{ForecastError, Request};
 use crate::http::failure::{Failure, Kind};
 use crate::http::{Target, models};
 use crate::inference::metadata::{Described, EXTENSIONS, INPUTS, OUTPUTS, PLATFORM, SERVER, VERSION};
@@ -64,8 +64,8 @@ pub(super) async fn model_metadata(call: Call<ModelRequest>) -> Result<ModelMeta
     })
 }
 
-pub(super) async fn model_infer(mut call: Call<ModelInferRequest>) -> Result<ModelInferResponse, Failure> {
-    let message = call.message;
+/// What a message asks for.
+pub(super) fn asked(message: ModelInferRequest) -> Result<(Request, Wish), Failure> {
     let inputs = tensors::inputs(message.inputs, &message.raw_input_contents)?;
     let mut parameters = Parameters::default();
     for (name, value) in message.parameters {
@@ -80,10 +80,15 @@ pub(super) async fn model_infer(mut call: Call<ModelInferRequest>) -> Result<Mod
     let wanted = wanted.map_err(Failure::invalid)?;
     let wish = Wish { id: message.id, outputs: (!wanted.is_empty()).then_some(wanted) };
     let Target { model, version } = target(message.model_name, message.model_version);
-    let mut asked =
+    let asked =
         request(model, version, inputs, parameters, wish.outputs.as_deref()).map_err(Failure::invalid)?;
+    Ok((asked, wish))
+}
+
+pub(super) async fn model_infer(call: Call<ModelInferRequest>) -> Result<ModelInferResponse, Failure> {
+    let (mut asked, wish) = asked(call.message)?;
     asked.timeout = [asked.timeout, deadline::of(&call.headers)].into_iter().flatten().min();
-    let answer = call.app.core.forecast(&mut call.permit, asked).await?;
+    let answer = call.app.core.forecast(&call.permit, asked).await?;
     let tensors = outputs(&answer, &wish).map_err(|error| Failure::new(Kind::Internal, error))?;
     let (outputs, raw_output_contents) = tensors::outputs(&tensors);
     Ok(ModelInferResponse {

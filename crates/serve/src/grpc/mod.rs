@@ -8,17 +8,21 @@ mod messages;
 mod tensors;
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Request, Response};
 use http_body_util::Full;
+use prost::Message as _;
 use tonic::metadata::MetadataValue;
 use tonic::server::{Grpc, UnaryService};
 use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
 
+use crate::core::admission::Permit;
+use crate::http::delivery::{Line, deliver};
 use crate::http::failure::{Failure, Kind};
 use crate::http::{SharedApp, body};
 
@@ -47,6 +51,12 @@ pub(crate) fn status(failure: &Failure) -> Status {
         status.metadata_mut().insert("grpc-retry-pushback-ms", after);
     }
     status
+}
+
+/// What the bytes of a `ModelInferRequest` ask for.
+pub(crate) fn infer_request(message: &[u8]) -> Result<crate::core::Request, Failure> {
+    let message = messages::ModelInferRequest::decode(message).map_err(Failure::invalid)?;
+    calls::asked(message).map(|(request, _)| request)
 }
 
 /// A call of the inference service.
@@ -79,7 +89,7 @@ struct Call<I> {
     app: SharedApp,
     message: I,
     headers: HeaderMap,
-    permit: crate::core::admission::Permit,
+    permit: Arc<Permit>,
 }
 
 /// Answers a call of one message with one message.
@@ -98,7 +108,7 @@ where
     }
     // Before the message is read: what is refused costs nothing.
     let permit = match app.core.admission.enter() {
-        Ok(permit) => permit,
+        Ok(permit) => Arc::new(permit),
         Err(refusal) => return status(&refusal.into()).into_http(),
     };
     let (parts, body) = request.into_parts();
@@ -107,17 +117,22 @@ where
         Err(failure) => return status(&failure).into_http(),
     };
     let most = app.bodies.bytes;
-    let service =
-        Service { app: SharedApp::clone(app), headers: parts.headers.clone(), permit: Some(permit), answer };
+    let line = parts.extensions.get::<Line>().cloned();
+    let service = Service {
+        app: SharedApp::clone(app),
+        headers: parts.headers.clone(),
+        permit: Arc::clone(&permit),
+        answer,
+    };
     let request = Request::from_parts(parts, Full::new(body));
     let mut grpc = Grpc::new(ProstCodec::<O, I>::default()).max_decoding_message_size(most);
-    grpc.unary(service, request).await.map(Body::new)
+    deliver(grpc.unary(service, request).await.map(Body::new), permit, line.as_ref())
 }
 
 struct Service<F> {
     app: SharedApp,
     headers: HeaderMap,
-    permit: Option<crate::core::admission::Permit>,
+    permit: Arc<Permit>,
     answer: F,
 }
 
@@ -130,10 +145,8 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<tonic::Response<O>, Status>> + Send>>;
 
     fn call(&mut self, request: tonic::Request<I>) -> Self::Future {
-        let Some(permit) = self.permit.take() else {
-            return Box::pin(async { Err(Status::internal("a call was made twice")) });
-        };
-        let (app, headers) = (SharedApp::clone(&self.app), std::mem::take(&mut self.headers));
+        let (app, permit) = (SharedApp::clone(&self.app), Arc::clone(&self.permit));
+        let headers = std::mem::take(&mut self.headers);
         let answer = (self.answer)(Call { app, message: request.into_inner(), headers, permit });
         Box::pin(async { answer.await.map(tonic::Response::new).map_err(|failure| status(&failure)) })
     }

@@ -1,4 +1,6 @@
-//! The one way from a request to a forecast, whatever the dialect: admit, read, decode, forecast, encode.
+//! The one way from a request to a forecast, whatever the dialect: admit, read, decode, forecast, encode, deliver.
+
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Request, Response};
@@ -6,6 +8,7 @@ use serde_json::Value;
 
 use super::app::App;
 use super::body;
+use super::delivery::{Line, deliver};
 use super::failure::{Failure, Kind};
 use super::observe::RequestId;
 use crate::core::{Answer, Request as Asked};
@@ -57,14 +60,16 @@ async fn answer<D: Dialect>(
     id: RequestId,
 ) -> Result<Response<Body>, Failure> {
     // Before the body is read: what is refused costs nothing.
-    let mut permit = app.core.admission.enter()?;
+    let permit = Arc::new(app.core.admission.enter()?);
+    let line = request.extensions().get::<Line>().cloned();
     let (parts, body) = request.into_parts();
     let body = body::read(app.bodies, &parts.headers, body).await?;
     let size = body.len();
     let (asked, wish) = beside(size, move || D::decode(&parts.headers, target, body)).await?;
-    let answer = app.core.forecast(&mut permit, asked).await?;
+    let answer = app.core.forecast(&permit, asked).await?;
     let size = answer.values().saturating_mul(BYTES_PER_NUMBER);
-    beside(size, move || D::encode(answer, wish, &id)).await
+    let response = beside(size, move || D::encode(answer, wish, &id)).await?;
+    Ok(deliver(response, permit, line.as_ref()))
 }
 
 /// Runs a function here, or, if it has much to do, beside the threads that serve connections.

@@ -90,9 +90,36 @@ pub(crate) struct Failure {
     pub(crate) after: Option<Duration>,
 }
 
+/// Characters of a message: some of what is wrong, and where.
+const BEGINNING: usize = 600;
+const END: usize = 200;
+
+/// One line that is not too long for a log or a header, whatever the client sent that is repeated in it.
+fn line(text: &str) -> String {
+    let (beginning, end) = match (text.char_indices().nth(BEGINNING), text.char_indices().nth_back(END - 1)) {
+        (Some((beginning, _)), Some((end, _))) if beginning < end => (beginning, Some(end)),
+        _ => (text.len(), None),
+    };
+    let mut line = String::with_capacity(beginning);
+    let mut append = |part: &str| {
+        for character in part.chars() {
+            match character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
+                true => line.extend(character.escape_default()),
+                false => line.push(character),
+            }
+        }
+    };
+    append(text.get(..beginning).unwrap_or_default());
+    if let Some(end) = end {
+        append(" ... ");
+        append(text.get(end..).unwrap_or_default());
+    }
+    line
+}
+
 impl Failure {
     pub(crate) fn new(kind: Kind, message: impl fmt::Display) -> Self {
-        Self { kind, message: message.to_string(), parameter: None, after: None }
+        Self { kind, message: line(&message.to_string()), parameter: None, after: None }
     }
 
     pub(crate) fn invalid(message: impl fmt::Display) -> Self {
@@ -150,5 +177,22 @@ impl From<LoadError> for Failure {
             LoadError::Unknown(unknown) => Self::new(Kind::NotFound, unknown).about("model"),
             failed @ LoadError::Failed { .. } => Self::invalid(failed).about("model"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line_of_bounded_length() {
+        let message = |text: &str| Failure::invalid(text).message;
+        assert_eq!(message("`a\nb\u{1b}\u{2028}` ist kein Maß"), "`a\\nb\\u{1b}\\u{2028}` ist kein Maß");
+        let most = "ß".repeat(BEGINNING + END);
+        assert_eq!(message(&most), most);
+        let long = format!("begin{}end", "ß".repeat(100_000));
+        let cut = message(&long);
+        assert_eq!(cut.chars().count(), BEGINNING + END + " ... ".len());
+        assert!(cut.starts_with("beginß") && cut.ends_with("ßend"), "{cut}");
     }
 }

@@ -8,10 +8,12 @@
 //! | `health` | health and metrics |
 //! | `pages` | the built-in page and the description of the interface |
 //! | `guard`, `observe` | who may ask; ids, logs, counts |
-//! | `body`, `numbers`, `failure` | bodies in, numbers in JSON, failures out |
+//! | `body`, `numbers` | bodies in, and numbers in JSON |
+//! | `delivery`, `failure` | answers and failures out |
 
 mod app;
 pub(crate) mod body;
+pub(crate) mod delivery;
 mod exchange;
 pub(crate) mod failure;
 mod guard;
@@ -34,7 +36,7 @@ use axum::routing::{any, get, post};
 
 pub use app::BodyLimits;
 pub(crate) use app::{App, SharedApp};
-pub(crate) use exchange::Target;
+pub(crate) use exchange::{Dialect, Target};
 
 use exchange::exchange;
 use failure::{Failure, Kind};

@@ -5,12 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::Watcher;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::http::delivery::Line;
 
 /// What connections may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,10 +55,12 @@ pub(super) async fn serve(
         .keep_alive_timeout(PING);
     let began = Arc::new(AtomicBool::new(false));
     let router = TowerToHyperService::new(router);
+    let line = Line::new(limits.stall);
     let service = service_fn({
-        let began = Arc::clone(&began);
-        move |request| {
+        let (began, line) = (Arc::clone(&began), line.clone());
+        move |mut request: Request<Incoming>| {
             began.store(true, Ordering::Relaxed);
+            request.extensions_mut().insert(line.clone());
             router.call(request)
         }
     });
@@ -72,6 +78,7 @@ pub(super) async fn serve(
                 tracing::debug!(%error, "a connection ended early");
             }
         }
+        () = line.given_up() => tracing::debug!("a client did not take its answer"),
         () = silent => tracing::debug!("a connection sent no request in time"),
     }
 }

@@ -12,47 +12,49 @@ use crate::fixture::{Running, server, setup};
 
 /// Fields of the protocol that the tests need, by their numbers in its definition.
 #[derive(Clone, PartialEq, Message)]
-struct Tensor {
+pub(crate) struct Tensor {
     #[prost(string, tag = "1")]
-    name: String,
+    pub(crate) name: String,
     #[prost(string, tag = "2")]
-    datatype: String,
+    pub(crate) datatype: String,
     #[prost(int64, repeated, tag = "3")]
-    shape: Vec<i64>,
+    pub(crate) shape: Vec<i64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Parameter {
+pub(crate) struct Parameter {
     #[prost(int64, tag = "2")]
-    number: i64,
+    pub(crate) number: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct InferRequest {
+pub(crate) struct InferRequest {
     #[prost(string, tag = "1")]
-    model: String,
-    #[prost(string, tag = "3")]
-    id: String,
-    #[prost(map = "string, message", tag = "4")]
-    parameters: HashMap<String, Parameter>,
-    #[prost(message, repeated, tag = "5")]
-    inputs: Vec<Tensor>,
-    #[prost(bytes = "vec", repeated, tag = "7")]
-    raw: Vec<Vec<u8>>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct InferResponse {
-    #[prost(string, tag = "1")]
-    model: String,
+    pub(crate) model: String,
     #[prost(string, tag = "2")]
-    version: String,
+    pub(crate) version: String,
     #[prost(string, tag = "3")]
-    id: String,
+    pub(crate) id: String,
+    #[prost(map = "string, message", tag = "4")]
+    pub(crate) parameters: HashMap<String, Parameter>,
     #[prost(message, repeated, tag = "5")]
-    outputs: Vec<Tensor>,
+    pub(crate) inputs: Vec<Tensor>,
+    #[prost(bytes = "vec", repeated, tag = "7")]
+    pub(crate) raw: Vec<Vec<u8>>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct InferResponse {
+    #[prost(string, tag = "1")]
+    pub(crate) model: String,
+    #[prost(string, tag = "2")]
+    pub(crate) version: String,
+    #[prost(string, tag = "3")]
+    pub(crate) id: String,
+    #[prost(message, repeated, tag = "5")]
+    pub(crate) outputs: Vec<Tensor>,
     #[prost(bytes = "vec", repeated, tag = "6")]
-    raw: Vec<Vec<u8>>,
+    pub(crate) raw: Vec<Vec<u8>>,
 }
 
 /// A message whose first field is a flag, a text or a number.
@@ -75,14 +77,34 @@ struct Number {
 }
 
 /// A status: code and message.
-type Status = (u16, String);
+pub(crate) type Status = (u16, String);
 
 /// Calls a method as any gRPC client does: one message in, one out, and the status after it.
-async fn call(
+pub(crate) async fn call(
     address: SocketAddr,
     method: &str,
     message: Vec<u8>,
     headers: &[(&str, &str)],
+) -> Result<Bytes, Status> {
+    exchange(address, method, framed(&message), headers, true).await
+}
+
+/// A message as it travels.
+pub(crate) fn framed(message: &[u8]) -> Bytes {
+    let mut frame = BytesMut::new();
+    frame.put_u8(0);
+    frame.put_u32(u32::try_from(message.len()).unwrap());
+    frame.extend_from_slice(message);
+    frame.freeze()
+}
+
+/// Sends these bytes to a method, and perhaps their end.
+pub(crate) async fn exchange(
+    address: SocketAddr,
+    method: &str,
+    frame: Bytes,
+    headers: &[(&str, &str)],
+    ends: bool,
 ) -> Result<Bytes, Status> {
     let stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let (client, connection) = h2::client::handshake(stream).await.unwrap();
@@ -94,13 +116,9 @@ async fn call(
         request = request.header(*name, *value);
     }
     let mut client = client.ready().await.unwrap();
-    let (response, mut body) = client.send_request(request.body(()).unwrap(), false).unwrap();
-    let mut frame = BytesMut::new();
-    frame.put_u8(0);
-    frame.put_u32(u32::try_from(message.len()).unwrap());
-    frame.extend_from_slice(&message);
+    let (response, mut stream) = client.send_request(request.body(()).unwrap(), false).unwrap();
     // Whoever is refused at the door need not be listened to.
-    let _ = body.send_data(frame.freeze(), true);
+    let _ = stream.send_data(frame, ends);
     let (head, mut body) = response.await.unwrap().into_parts();
     assert_eq!(head.status, 200);
     let mut bytes = BytesMut::new();
@@ -119,7 +137,7 @@ async fn call(
 }
 
 /// A call of the inference service.
-fn service<O: Message + Default>(
+pub(crate) fn service<O: Message + Default>(
     server: &Running,
     method: &str,
     message: &impl Message,
@@ -129,11 +147,11 @@ fn service<O: Message + Default>(
         .map(|bytes| O::decode(bytes).expect("the message that the protocol says"))
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-fn infer_request() -> InferRequest {
+pub(crate) fn infer_request() -> InferRequest {
     let tensor = |name: &str, datatype: &str, shape: &[i64]| Tensor {
         name: name.to_owned(),
         datatype: datatype.to_owned(),
@@ -141,6 +159,7 @@ fn infer_request() -> InferRequest {
     };
     InferRequest {
         model: "demo".to_owned(),
+        version: String::new(),
         id: "mine".to_owned(),
         parameters: HashMap::from([("horizon".to_owned(), Parameter { number: 3 })]),
         inputs: vec![tensor("series", "FP32", &[1, 2])],

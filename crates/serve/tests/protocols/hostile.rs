@@ -8,7 +8,7 @@ use crate::fixture::{Running, server, setup, until};
 
 /// The server still answers.
 #[track_caller]
-fn is_alive(server: &Running) {
+pub(crate) fn is_alive(server: &Running) {
     assert_eq!(post(server.address, "/v1/forecast", r#"{"series": [[1]], "horizon": 1}"#).status, 200);
 }
 
@@ -84,6 +84,32 @@ fn clients_that_send_nothing_or_too_slowly_are_hung_up_on() {
     let mut client = Client::new(server.address);
     client.0.write_all(b"POST /v1/forecast HTTP/1.1\r\nhost: test\r\ncontent-length: 10\r\n\r\n{").unwrap();
     assert_eq!(client.receive().status, 408);
+    is_alive(&server);
+}
+
+#[test]
+fn heads_and_bodies_that_drip_are_ended_when_their_time_is_over() {
+    let mut setup = setup();
+    setup.options.connections.head = Duration::from_millis(300);
+    setup.options.bodies.time = Duration::from_millis(300);
+    let server = setup.start();
+    // A byte now and then, for ever: each comes in time, all of them do not.
+    let drip = |begin: &str| {
+        let mut client = Client::new(server.address);
+        client.0.write_all(begin.as_bytes()).unwrap();
+        let mut dripping = client.0.try_clone().unwrap();
+        std::thread::spawn(move || {
+            while dripping.write_all(b"1").is_ok() {
+                std::thread::sleep(Duration::from_millis(30));
+            }
+        });
+        client
+    };
+    assert!(drip("GET /health/live HTTP/1.1\r\nx-long: ").is_hung_up_on());
+    let length = "POST /v1/forecast HTTP/1.1\r\nhost: test\r\ncontent-length: 90000\r\n\r\n";
+    assert_eq!(drip(length).receive().status, 408);
+    let chunked = "POST /v1/forecast HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\nffff\r\n";
+    assert_eq!(drip(chunked).receive().status, 408);
     is_alive(&server);
 }
 

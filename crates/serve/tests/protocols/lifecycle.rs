@@ -1,7 +1,7 @@
 //! Overload, clients that go away, and the server's own end.
 
 use crate::client::{Client, get, post};
-use crate::fixture::{server, setup, until, write_package};
+use crate::fixture::{in_flight, server, setup, until, write_package};
 
 const BODY: &[u8] = br#"{"series": [[1]], "horizon": 1}"#;
 
@@ -9,12 +9,6 @@ fn asking(address: std::net::SocketAddr) -> Client {
     let mut client = Client::new(address);
     client.send("POST /v1/forecast HTTP/1.1", BODY);
     client
-}
-
-fn in_flight(address: std::net::SocketAddr) -> i64 {
-    let text = get(address, "/metrics").text();
-    let line = text.lines().find_map(|line| line.strip_prefix("tmoe_requests_in_flight "));
-    line.expect("the metric").parse().unwrap()
 }
 
 #[test]
