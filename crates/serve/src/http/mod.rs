@@ -8,7 +8,7 @@
 //! | `health` | health and metrics |
 //! | `pages` | the built-in page and the description of the interface |
 //! | `guard`, `observe` | who may ask; ids, logs, counts |
-//! | `body`, `numbers`, `failure` | bodies in, numbers in JSON, failures out |
+//! | `body`, `object`, `numbers`, `whole`, `failure` | bodies in, objects and numbers in JSON, failures out |
 
 mod app;
 pub(crate) mod body;
@@ -19,10 +19,12 @@ mod health;
 pub(crate) mod inference;
 pub(crate) mod models;
 mod numbers;
+mod object;
 pub(crate) mod observe;
 mod pages;
 pub(crate) mod plain;
 pub(crate) mod timeseries;
+mod whole;
 
 use axum::Router;
 use axum::body::Body;
