@@ -15,6 +15,7 @@
 //!
 //! What a machine cannot run is reported as ignored, by name and with the reason.
 
+pub mod browser;
 pub mod compare;
 mod engines;
 pub mod golden;

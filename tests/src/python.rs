@@ -18,11 +18,15 @@ pub fn trial<const N: usize>(
 ) -> Trial {
     let values = variables.map(|variable| env::var_os(variable).filter(|value| !value.is_empty()));
     if values.iter().any(Option::is_none) {
-        let reason = format!("{} not set", variables.join(" or "));
-        return Trial::test(format!("{name} [{reason}]"), || Err(reason.into())).with_ignored_flag(true);
+        return ignored(&name, format!("{} not set", variables.join(" or ")));
     }
     let values = values.map(Option::unwrap_or_default);
     Trial::test(name, move || test(values).map_err(Into::into))
+}
+
+/// A trial that cannot be run here; its name says why.
+pub fn ignored(name: &str, reason: String) -> Trial {
+    Trial::test(format!("{name} [{reason}]"), || Err(reason.into())).with_ignored_flag(true)
 }
 
 /// Whether the interpreter that [`PYTHON`] names can import all of these modules; `true` where it names none, of which trials say so

@@ -13,7 +13,7 @@ use tmoe_export::{ExportOptions, TritonBackend, TritonOptions, write_repository}
 use tmoe_package::{OpSet, Precision, files};
 use tmoe_tests::golden::Golden;
 use tmoe_tests::packages::export_package;
-use tmoe_tests::python::{PYTHON, can_import, run_tool, trial};
+use tmoe_tests::python::{self, PYTHON, can_import, run_tool, trial};
 
 /// The variable that names the operators' library; `cargo xtask test` sets it.
 const LIBRARY: &str = "TMOE_OPS_LIBRARY";
@@ -55,8 +55,7 @@ fn name(golden: &Golden, graph: OpSet, precision: Precision) -> String {
 /// In a Python environment of before these tests.
 fn ignored(golden: &Golden, graph: OpSet, precision: Precision) -> Trial {
     let reason = format!("{PYTHON} lacks the packages of tools/requirements.txt");
-    let name = format!("{} [{reason}]", name(golden, graph, precision));
-    Trial::test(name, || Err(reason.into())).with_ignored_flag(true)
+    python::ignored(&name(golden, graph, precision), reason)
 }
 
 fn check(golden: &Arc<Golden>, graph: OpSet, precision: Precision) -> Trial {

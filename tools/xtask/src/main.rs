@@ -1,6 +1,7 @@
 //! The project's own commands, run as `cargo xtask COMMAND`. One file per command.
 
 mod bench;
+mod browser;
 mod cuda_toolkit;
 mod demo;
 mod gpu_archive;
@@ -25,6 +26,10 @@ mod objects;
 #[path = "../../../crates/ops/build/toolkit.rs"]
 mod toolkit;
 
+// Where browsers are found, shared with the tests that drive one.
+#[path = "../../../tests/src/browser.rs"]
+mod chromium;
+
 // What an installed C interface consists of, shared with its tests.
 #[path = "../../../crates/capi/install/prefix.rs"]
 mod prefix;
@@ -44,6 +49,7 @@ Usage: cargo xtask COMMAND
   test [ARGS]           runs all tests; ARGS go to `cargo test`
   bench                 measures the 50M shape on this machine and prints the README's table (minutes)
   setup                 fetches all that the others need (they do so themselves), fails if it cannot
+  browser               makes sure that there is a Chromium, for the tests of pages (200 MB, with npm)
   check-onnx PATH...    runs the ONNX checker on packages or .onnx files
   cuda                  makes sure that there is a CUDA compiler, for builds with the feature cuda (100 MB)
   install-capi --prefix DIR [--features LIST] [--profile NAME]
@@ -99,6 +105,7 @@ fn run(mut arguments: Vec<OsString>) -> anyhow::Result<()> {
         "bench" => bench::run(&no_arguments("bench", &arguments)?),
         "test" => test::run(&Workspace::find()?, &arguments),
         "setup" => setup::run(&no_arguments("setup", &arguments)?),
+        "browser" => browser::run(&no_arguments("browser", &arguments)?),
         "cuda" => cuda_toolkit::run(&no_arguments("cuda", &arguments)?),
         "install-capi" => install_capi::run(&Workspace::find()?, &arguments),
         "gpu-pack" => gpu_pack::run(&Workspace::find()?, &arguments),

@@ -61,6 +61,11 @@ impl Workspace {
         self.target.join("cuda")
     }
 
+    /// The folder with a browser for tests.
+    pub(crate) fn browser(&self) -> PathBuf {
+        self.target.join("browser")
+    }
+
     /// The Python environment with the packages of [`Self::requirements`].
     pub(crate) fn python_environment(&self) -> PathBuf {
         self.target.join("python")

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::Result;
 
 use crate::paths::Workspace;
-use crate::{process, setup};
+use crate::{browser, chromium, process, setup};
 
 /// Runs the doc tests and then all others; `extra` goes to `cargo test`.
 pub(crate) fn run(workspace: &Workspace, extra: &[OsString]) -> Result<()> {
@@ -22,6 +22,12 @@ pub(crate) fn run(workspace: &Workspace, extra: &[OsString]) -> Result<()> {
     }
     if !matches!(tensorrt_rtx, Some(Ok(_))) {
         println!("Tests that build engines will be reported as ignored, by name: no TensorRT-RTX.");
+    }
+    let browser = browser::found(workspace);
+    if browser.is_none() {
+        println!(
+            "Tests of pages will be reported as ignored, by name: no Chromium (`cargo xtask browser` installs one)."
+        );
     }
     // A library of its own, which `cargo test` does not make.
     process::show_and_run(workspace.cargo().args(["build", "--locked", "-p", "tmoe-ops"]))?;
@@ -39,6 +45,9 @@ pub(crate) fn run(workspace: &Workspace, extra: &[OsString]) -> Result<()> {
         }
         if let Some(Ok(library)) = &tensorrt_rtx {
             command.env("TMOE_TENSORRT_RTX", library);
+        }
+        if let Some(browser) = &browser {
+            command.env(chromium::BROWSER, browser);
         }
         process::show_and_run(&mut command)?;
     }

@@ -74,6 +74,7 @@ fn a_wrong_command_line_exits_with_code_2_and_says_where_to_look() {
     assert_usage_error(&xtask(&["setup", "x"]).output().unwrap(), "setup takes no arguments, found x");
     assert_usage_error(&xtask(&["check-onnx"]).output().unwrap(), "check-onnx needs the path");
     assert_usage_error(&xtask(&["gpu-pack", "90a"]).output().unwrap(), "gpu-pack takes --architectures");
+    assert_usage_error(&xtask(&["browser", "x"]).output().unwrap(), "browser takes no arguments, found x");
     assert_usage_error(&xtask(&["cuda", "12"]).output().unwrap(), "cuda takes no arguments, found 12");
 }
 
@@ -85,7 +86,8 @@ fn xtask_alone(arguments: &[&str], folder: &Path) -> Command {
         .env_remove("PYTHON")
         .env_remove("ORT_DYLIB_PATH")
         .env_remove("CUDA_HOME")
-        .env_remove("TMOE_TENSORRT_RTX");
+        .env_remove("TMOE_TENSORRT_RTX")
+        .env_remove("TMOE_CHROMIUM");
     command
 }
 
@@ -114,6 +116,28 @@ fn the_onnx_checker_without_python_fails_instead_of_passing_unchecked() {
     let output = xtask_alone(&["check-onnx", "model.onnx"], folder.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("no Python 3 found"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_browser_that_the_user_has_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let chosen =
+        xtask_alone(&["browser"], folder.path()).env("TMOE_CHROMIUM", "/mine/chrome").output().unwrap();
+    assert!(text(&chosen.stdout).contains("Browser: /mine/chrome"), "{}", text(&chosen.stderr));
+    let own = folder.path().join("google-chrome");
+    fs::write(&own, "").unwrap();
+    let found = xtask_alone(&["browser"], folder.path()).output().unwrap();
+    assert!(text(&found.stdout).contains(&format!("Browser: {}", own.display())), "{}", text(&found.stderr));
+}
+
+#[test]
+fn without_npm_or_a_browser_it_is_said_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = xtask_alone(&["browser"], folder.path()).output().unwrap();
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("set TMOE_CHROMIUM to a Chromium or Chrome"), "{error}");
+    assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
 }
 
 #[test]

@@ -15,8 +15,10 @@ use serde_json::{Value, json};
 use super::exchange::{Dialect, Target};
 use super::failure::{Failure, Kind};
 use super::numbers::Numbers;
+use super::object::Object;
 use super::observe::RequestId;
 use super::plain::{json_response, parsed};
+use super::whole::whole;
 use crate::core::{Answer, Request};
 use crate::inference::request::{Output, Parameters, Wish, request};
 use crate::inference::response::{OutputTensor, outputs};
@@ -39,8 +41,8 @@ struct Asked {
     id: String,
     #[serde(default)]
     parameters: Map,
-    inputs: Vec<AskedInput>,
-    outputs: Option<Vec<AskedOutput>>,
+    inputs: Vec<Object<AskedInput>>,
+    outputs: Option<Vec<Object<AskedOutput>>>,
 }
 
 #[derive(Deserialize)]
@@ -131,7 +133,7 @@ pub(crate) fn decode(
     };
     let asked: Asked = parsed(json)?;
     let mut inputs = Vec::with_capacity(asked.inputs.len().min(4));
-    for input in asked.inputs {
+    for Object(input) in asked.inputs {
         let (tensor, rest) = tensor(input, bytes)?;
         inputs.push(tensor);
         bytes = rest;
@@ -142,16 +144,23 @@ pub(crate) fn decode(
         return Err(Failure::invalid(message));
     }
     let wished = wished(asked.id, &asked.parameters, asked.outputs)?;
-    let mut parameters = Parameters::default();
-    for (name, value) in &asked.parameters {
-        if let Some(value) = value.as_i64() {
-            parameters.set(name, value);
-        }
-    }
+    let parameters = heeded(&asked.parameters)?;
     let Target { model, version } = target;
     let asked = request(model, version, inputs, parameters, wished.wish.outputs.as_deref())
         .map_err(Failure::invalid)?;
     Ok((asked, wished))
+}
+
+/// The parameters that the server knows.
+fn heeded(given: &Map) -> Result<Parameters, Failure> {
+    let mut parameters = Parameters::default();
+    for name in Parameters::NAMES {
+        let Some(value) = given.get(name) else { continue };
+        let number = value.as_i64().or_else(|| value.as_f64().and_then(whole));
+        let message = || format!("the parameter {name} is {value}, expected a whole number");
+        parameters.set(name, number.ok_or_else(|| Failure::invalid(message()))?);
+    }
+    Ok(parameters)
 }
 
 /// A tensor from its data or from the next of the bytes; and the bytes that are left.
@@ -171,7 +180,7 @@ fn tensor(input: AskedInput, bytes: &[u8]) -> Result<(Tensor, &[u8]), Failure> {
     let left = bytes.len();
     let problem = match (data, size) {
         (Some(data), None) => {
-            let tensor = Head { name, datatype, shape }.with_values(data.0).map_err(Failure::invalid)?;
+            let tensor = Head { name, datatype, shape }.with_values(data.values).map_err(Failure::invalid)?;
             return Ok((tensor, bytes));
         }
         (None, Some(size)) => match bytes.split_at_checked(size) {
@@ -187,7 +196,7 @@ fn tensor(input: AskedInput, bytes: &[u8]) -> Result<(Tensor, &[u8]), Failure> {
     Err(Failure::invalid(format!("the input {name:?} {problem}")))
 }
 
-fn wished(id: String, parameters: &Map, asked: Option<Vec<AskedOutput>>) -> Result<Wished, Failure> {
+fn wished(id: String, parameters: &Map, asked: Option<Vec<Object<AskedOutput>>>) -> Result<Wished, Failure> {
     let flag = |parameters: &Map, name: &str| match parameters.get(name) {
         None => Ok(None),
         Some(&Value::Bool(flag)) => Ok(Some(flag)),
@@ -199,7 +208,7 @@ fn wished(id: String, parameters: &Map, asked: Option<Vec<AskedOutput>>) -> Resu
     let mut of_outputs = BTreeMap::new();
     let mut wanted = Vec::new();
     // An empty list is as none, as in Triton.
-    for asked in asked.iter().flatten() {
+    for Object(asked) in asked.iter().flatten() {
         let output = Output::named(&asked.name).map_err(Failure::invalid)?;
         if let Some(binary) = flag(&asked.parameters, "binary_data")? {
             of_outputs.insert(output.name(), binary);

@@ -8,7 +8,7 @@
 //! | `health` | health and metrics |
 //! | `pages` | the built-in page and the description of the interface |
 //! | `guard`, `observe` | who may ask; ids, logs, counts |
-//! | `body`, `numbers` | bodies in, and numbers in JSON |
+//! | `body`, `object`, `numbers`, `whole` | bodies in, objects and numbers in JSON |
 //! | `delivery`, `failure` | answers and failures out |
 
 mod app;
@@ -21,10 +21,12 @@ mod health;
 pub(crate) mod inference;
 pub(crate) mod models;
 mod numbers;
+mod object;
 pub(crate) mod observe;
 mod pages;
 pub(crate) mod plain;
 pub(crate) mod timeseries;
+mod whole;
 
 use axum::Router;
 use axum::body::Body;

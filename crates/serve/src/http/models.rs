@@ -11,6 +11,7 @@ use super::app::{App, SharedApp};
 use super::failure::{Failure, Kind};
 use super::health::written;
 use super::inference::failure as refusal;
+use super::object::Object;
 use super::plain::parsed;
 use super::{Named, Target, body, named};
 use crate::core::ForecastError;
@@ -149,7 +150,7 @@ pub(crate) fn state(state: ModelState) -> &'static str {
 #[derive(Default, Deserialize)]
 struct ControlRequest {
     #[serde(default)]
-    parameters: ControlParameters,
+    parameters: Object<ControlParameters>,
 }
 
 #[derive(Default, Deserialize)]
@@ -217,7 +218,7 @@ async fn control(
 ) -> Result<(ModelName, Option<Version>), Failure> {
     let asked: ControlRequest = optional(app, request).await?;
     let name = named(target)?.model.unwrap_or_default();
-    names_of(&name, asked.parameters.version.as_deref())
+    names_of(&name, asked.parameters.0.version.as_deref())
 }
 
 /// Checks the names that a client sent.

@@ -12,7 +12,9 @@ use std::time::Duration;
 use super::exchange::{Dialect, Target};
 use super::failure::Failure;
 use super::numbers::Numbers;
+use super::object::Object;
 use super::observe::RequestId;
+use super::whole::Whole;
 use crate::core::{Answer, Input, Request};
 
 /// The dialect.
@@ -24,11 +26,11 @@ struct Asked {
     model: Option<String>,
     version: Option<String>,
     series: Vec<Series>,
-    horizon: usize,
-    context: Option<usize>,
+    horizon: Whole,
+    context: Option<Whole>,
     #[serde(default)]
     quantiles: Vec<f64>,
-    timeout_ms: Option<u64>,
+    timeout_ms: Option<Whole>,
 }
 
 /// A series is its values, or its values with a name.
@@ -57,12 +59,12 @@ impl<'de> Deserialize<'de> for Series {
 
             fn visit_seq<A: serde::de::SeqAccess<'de>>(self, elements: A) -> Result<Series, A::Error> {
                 let values = serde::de::value::SeqAccessDeserializer::new(elements);
-                Ok(Series { id: None, values: Numbers::<1>::deserialize(values)?.0 })
+                Ok(Series { id: None, values: Numbers::<1>::deserialize(values)?.values })
             }
 
             fn visit_map<A: serde::de::MapAccess<'de>>(self, entries: A) -> Result<Series, A::Error> {
                 let named = Named::deserialize(serde::de::value::MapAccessDeserializer::new(entries))?;
-                Ok(Series { id: named.id, values: named.values.0 })
+                Ok(Series { id: named.id, values: named.values.values })
             }
         }
         deserializer.deserialize_any(Either)
@@ -110,10 +112,10 @@ impl Dialect for Plain {
             model: body.model,
             version: body.version,
             series: series.collect(),
-            horizon: body.horizon,
-            context: body.context,
+            horizon: body.horizon.count(),
+            context: body.context.map(Whole::count),
             quantiles: body.quantiles,
-            timeout: body.timeout_ms.map(Duration::from_millis),
+            timeout: timeout(body.timeout_ms)?,
         };
         Ok((request, ids))
     }
@@ -170,9 +172,21 @@ pub(crate) fn by_level(quantiles: &[(f64, Vec<f32>)]) -> BTreeMap<String, &[f32]
     quantiles.iter().map(|(level, values)| (level.to_string(), values.as_slice())).collect()
 }
 
-/// Reads JSON; the failure says where it is wrong.
+/// The time that a request has.
+pub(crate) fn timeout(milliseconds: Option<Whole>) -> Result<Option<Duration>, Failure> {
+    match milliseconds.map(Whole::get) {
+        Some(0) => {
+            let message = "timeout_ms is 0, and no answer is that fast; allow more, or leave it out";
+            Err(Failure::invalid(message).about("timeout_ms"))
+        }
+        milliseconds => Ok(milliseconds.map(Duration::from_millis)),
+    }
+}
+
+/// Reads an object of JSON; the failure says where it is wrong.
 pub(crate) fn parsed<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Failure> {
     serde_json::from_slice(body)
+        .map(|Object(value)| value)
         .map_err(|error| Failure::invalid(format!("the body is not the JSON that is expected: {error}")))
 }
 

@@ -57,6 +57,9 @@ pub struct Parameters {
 }
 
 impl Parameters {
+    /// What they are called.
+    pub const NAMES: [&str; 3] = ["horizon", "context", "timeout"];
+
     /// Takes over a parameter that is a whole number.
     pub fn set(&mut self, name: &str, value: i64) {
         match name {

@@ -5,9 +5,9 @@
 #[path = "../protocols/client.rs"]
 #[allow(dead_code, reason = "the tests of protocols use all of it")]
 mod client;
+mod python;
 mod serving;
 
-use std::fs;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -15,7 +15,6 @@ use libtest_mimic::{Arguments, Trial};
 use serde_json::{Value, json};
 use tmoe_backtest::conformal::{Calibration, Distribution, Scale, Scores};
 use tmoe_runner::Forecaster;
-use tmoe_tests::python::{PYTHON, run_tool, trial};
 
 use client::{get, post};
 use serving::{Shared, opened, series, serve};
@@ -43,12 +42,7 @@ fn main() -> ExitCode {
             Trial::test(name, move || test(&shared).map_err(Into::into))
         })
         .collect();
-    let of_python = Arc::clone(&shared);
-    trials.push(trial(
-        "tritonclient gets the runner's own answers over HTTP and gRPC".to_owned(),
-        [PYTHON],
-        move |[python]| tritonclient(&of_python, &python),
-    ));
+    trials.extend(python::trials(&shared));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -162,15 +156,7 @@ fn at_the_same_time(shared: &Shared) -> Result<(), String> {
 fn failed_selftest(shared: &Shared) -> Result<(), String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let copy = folder.path().join("moe");
-    let copy_all = |package: &std::path::Path| -> std::io::Result<()> {
-        fs::create_dir_all(&copy)?;
-        for entry in fs::read_dir(package)? {
-            let entry = entry?;
-            fs::copy(entry.path(), copy.join(entry.file_name()))?;
-        }
-        Ok(())
-    };
-    copy_all(shared.package("moe")?.folder()).map_err(|error| error.to_string())?;
+    serving::copy(shared.package("moe")?.folder(), &copy).map_err(|error| error.to_string())?;
     let server = serving::serve_repository(folder.path())?;
     let body = json!({ "series": [[1, 2, 3]], "horizon": 2 }).to_string();
     let before = post(server.address, "/v1/forecast", &body).json();
@@ -185,18 +171,4 @@ fn failed_selftest(shared: &Shared) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!("expected {before}, found {after}")),
     }
-}
-
-fn tritonclient(shared: &Shared, python: &std::ffi::OsStr) -> Result<(), String> {
-    let package = shared.package("moe")?;
-    let server = serve(&[("moe", &package)])?;
-    let series = series().swap_remove(0);
-    let forecaster = Forecaster::new(opened(&package)?);
-    let expected = forecaster.forecast([&series], HORIZON).map_err(|error| error.to_string())?;
-    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let case = folder.path().join("case.json");
-    let text = json!({ "series": series, "horizon": HORIZON, "expected": expected[0].values }).to_string();
-    fs::write(&case, text).map_err(|error| error.to_string())?;
-    let case = case.display().to_string();
-    run_tool(python, "check_tritonclient.py", [server.address.to_string(), "moe".to_owned(), case])
 }

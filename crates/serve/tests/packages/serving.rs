@@ -83,11 +83,20 @@ impl Drop for Serving {
 
 /// Serves packages under names.
 pub(crate) fn serve(packages: &[(&str, &Package)]) -> Result<Serving, String> {
+    start(sources(packages)?, None)
+}
+
+/// Serves packages under names, and a folder of packages.
+pub(crate) fn serve_both(packages: &[(&str, &Package)], folder: &Path) -> Result<Serving, String> {
+    start(sources(packages)?, Some(folder))
+}
+
+fn sources(packages: &[(&str, &Package)]) -> Result<Vec<Source>, String> {
     let source = |&(name, package): &(&str, &Package)| -> Result<Source, String> {
         let text = format!("{name}={}", package.folder().display());
         text.parse().map_err(|error: tmoe_serve::SourceError| error.to_string())
     };
-    start(packages.iter().map(source).collect::<Result<_, _>>()?, None)
+    packages.iter().map(source).collect()
 }
 
 /// Serves a folder of packages.
@@ -139,6 +148,16 @@ fn start(models: Vec<Source>, repository: Option<&Path>) -> Result<Serving, Stri
         std::thread::sleep(Duration::from_millis(5));
     }
     Ok(serving)
+}
+
+/// Copies the files of a folder.
+pub(crate) fn copy(folder: &Path, copy: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(copy)?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        fs::copy(entry.path(), copy.join(entry.file_name()))?;
+    }
+    Ok(())
 }
 
 /// Changes what a package's self-test expects, and its manifest so that the file seems intact.

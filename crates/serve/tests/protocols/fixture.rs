@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use tmoe_serve::core::Limits;
 use tmoe_serve::core::admission::Capacity;
-use tmoe_serve::core::queue::Policy;
 use tmoe_serve::core::registry::LaneOptions;
 use tmoe_serve::{BodyLimits, ConnectionLimits, Options, ServeError, Server};
 

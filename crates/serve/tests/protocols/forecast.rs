@@ -8,7 +8,7 @@ use crate::fixture::{POSITIONS, server, setup};
 #[test]
 fn series_come_back_as_forecasts_in_their_order() {
     let server = server();
-    let body = json!({ "series": [[1, 2], { "id": "b", "values": [5, null] }], "horizon": 3 });
+    let body = json!({ "series": [[1, 2], { "id": "b", "values": [5, null] }], "horizon": 3.0 });
     let answer = post(server.address, "/v1/forecast", &body.to_string());
     assert_eq!(answer.status, 200, "{}", answer.text());
     let found = answer.json();
@@ -36,9 +36,10 @@ fn what_is_wrong_with_a_request_is_said() {
     for (body, expected) in [
         ("", "the body is not the JSON that is expected: EOF"),
         ("{", "EOF while parsing an object"),
-        ("[]", "expected struct"),
+        ("[]", "expected an object"),
+        (r#"[null, null, [[1]], 1, null, [], null]"#, "invalid type: sequence, expected an object"),
         (r#"{"series": [[1]]}"#, "missing field `horizon`"),
-        (r#"{"series": [[1]], "horizon": -1}"#, "invalid value: integer `-1`"),
+        (r#"{"series": [[1]], "horizon": -1}"#, "invalid value: integer `-1`, expected a whole number"),
         (r#"{"series": [[1]], "horizon": 1, "horison": 2}"#, "unknown field `horison`"),
         (r#"{"series": [[1, NaN]], "horizon": 1}"#, "expected value"),
         (r#"{"series": [[1, 1e999]], "horizon": 1}"#, "number out of range"),
@@ -52,6 +53,7 @@ fn what_is_wrong_with_a_request_is_said() {
         (r#"{"series": [[1]], "horizon": 0}"#, "the horizon is 0"),
         (r#"{"series": [[1]], "horizon": 100}"#, "a horizon of 100 is too long"),
         (r#"{"series": [[1]], "horizon": 1, "context": 0}"#, "the context is 0"),
+        (r#"{"series": [[1]], "horizon": 1, "timeout_ms": 0}"#, "timeout_ms is 0"),
         (r#"{"series": [[1]], "horizon": 1, "quantiles": [1]}"#, "the quantile 1 is not between 0 and 1"),
         (
             r#"{"series": [[1],[1],[1],[1],[1],[1],[1],[1],[1],[1],[1]], "horizon": 1}"#,
@@ -146,4 +148,23 @@ fn the_page_and_the_description_are_served() {
             assert!(![404, 405].contains(&answer.status), "{method} {path}: {}", answer.status);
         }
     }
+}
+
+#[test]
+fn every_example_of_the_description_is_answered() {
+    let server = server();
+    let description = get(server.address, "/openapi.json").json();
+    let mut count = 0;
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        let path = path.replace("{model}", "demo").replace("{version}", "1");
+        let examples = &methods["post"]["requestBody"]["content"]["application/json"]["examples"];
+        for (name, example) in examples.as_object().into_iter().flatten() {
+            let answer = post(server.address, &path, &example["value"].to_string());
+            assert_eq!(answer.status, 200, "{path} {name}: {}", answer.text());
+            // So that the next has a model.
+            assert_eq!(post(server.address, "/v2/repository/models/demo/load", "").status, 200);
+            count += 1;
+        }
+    }
+    assert!(count > 8, "{count} examples");
 }

@@ -83,11 +83,28 @@ fn what_does_not_fit_is_refused_in_one_line() {
             json!([{ "name": "series", "shape": [1, 1], "datatype": "BYTES", "data": [1] }]),
             "the datatype \"BYTES\"",
         ),
+        (json!([["series", [1, 1], "FP32", {}, [1]], horizon(1)]), "expected an object"),
     ] {
         let answer = infer(&server, &json!({ "inputs": inputs }));
         let message = answer.json()["error"].as_str().unwrap().to_owned();
         assert_eq!(answer.status, 400);
         assert!(message.contains(expected) && !message.contains('\n'), "{message}");
+    }
+    let answer = infer(&server, &json!(["", {}, [series([1, 1], json!([1])), horizon(1)], null]));
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains("expected an object"), "{}", answer.text());
+    for (parameters, expected) in [
+        (json!({ "horizon": "3" }), "the parameter horizon is \"3\", expected a whole number"),
+        (json!({ "horizon": 1, "timeout": 0.5 }), "the parameter timeout is 0.5, expected a whole number"),
+        (
+            json!({ "horizon": 1, "binary_data_output": 1 }),
+            "the parameter binary_data_output is 1, expected true",
+        ),
+    ] {
+        let answer =
+            infer(&server, &json!({ "parameters": parameters, "inputs": [series([1, 1], json!([1]))] }));
+        assert_eq!(answer.status, 400);
+        assert!(answer.json()["error"].as_str().unwrap().contains(expected), "{}", answer.text());
     }
     let head = "POST /v2/models/demo/infer\nInference-Header-Content-Length: 99";
     assert_eq!(ask(server.address, head, b"{}").status, 400);

@@ -87,6 +87,21 @@ fn names_have_no_way_out_of_the_repository() {
 }
 
 #[test]
+fn what_is_no_object_is_no_request() {
+    let server = setup().start();
+    for body in [json!([]), json!([{}]), json!({ "parameters": [null] })] {
+        for what in ["demo/load", "demo/unload"] {
+            let (status, answer) = control(&server, what, body.clone());
+            assert_eq!(status, 400, "{body}");
+            assert!(answer["error"].as_str().unwrap().contains("expected an object"), "{answer}");
+        }
+    }
+    let answer = post(server.address, "/v2/repository/index", "[true]");
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    assert_eq!(version(&server), "1");
+}
+
+#[test]
 fn clients_that_load_and_unload_at_the_same_time_leave_a_server_that_serves() {
     let server = setup().start();
     std::thread::scope(|scope| {

@@ -72,6 +72,19 @@ fn errors_have_the_form_that_the_protocol_gives_them() {
     for (body, status, expected) in [
         (json!({}), 400, "missing field `model`"),
         (with("type", json!("multivariate_time_series")), 400, "the model forecasts univariate series"),
+        (json!(["demo", [input("x", json!([1]))], { "horizon": 1 }]), 400, "expected an object"),
+        (
+            json!({ "model": "demo", "inputs": [["univariate_time_series", "x", [1], "H", null]],
+                    "options": { "horizon": 1 } }),
+            400,
+            "expected an object",
+        ),
+        (
+            json!({ "model": "demo", "inputs": [input("x", json!([1]))], "options": [1, null, null, null] }),
+            400,
+            "expected an object",
+        ),
+        (with("series", json!([[1, 2], [3, 4]])), 400, "has arrays within it"),
         (with("frequency", json!("fortnight")), 400, "unknown variant `fortnight`"),
         (with("start_timestamp", json!("yesterday")), 400, "is not in ISO 8601"),
         (

@@ -7,7 +7,7 @@
 mod calendar;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Response};
@@ -19,8 +19,10 @@ use self::calendar::Frequency;
 use super::exchange::{Dialect, Target};
 use super::failure::{Failure, Kind};
 use super::numbers::Numbers;
+use super::object::Object;
 use super::observe::RequestId;
-use super::plain::{by_level, json_response, parsed};
+use super::plain::{by_level, json_response, parsed, timeout};
+use super::whole::Whole;
 use crate::core::{Answer, Forecast, Input, Request};
 
 /// The dialect.
@@ -29,8 +31,8 @@ pub(crate) struct TimeSeries;
 #[derive(Deserialize)]
 struct Asked {
     model: String,
-    inputs: Vec<AskedSeries>,
-    options: Options,
+    inputs: Vec<Object<AskedSeries>>,
+    options: Object<Options>,
 }
 
 #[derive(Deserialize)]
@@ -38,6 +40,7 @@ struct AskedSeries {
     #[serde(rename = "type")]
     kind: SeriesType,
     name: String,
+    /// With a second level, so that multivariate series are refused for what they are.
     series: Numbers<2>,
     frequency: Frequency,
     start_timestamp: Option<String>,
@@ -54,10 +57,10 @@ enum SeriesType {
 
 #[derive(Deserialize)]
 struct Options {
-    horizon: usize,
+    horizon: Whole,
     quantiles: Option<Vec<f64>>,
-    context: Option<usize>,
-    timeout_ms: Option<u64>,
+    context: Option<Whole>,
+    timeout_ms: Option<Whole>,
 }
 
 /// What an output repeats of its input.
@@ -111,14 +114,21 @@ impl Dialect for TimeSeries {
     type Wish = Vec<Wish>;
 
     fn decode(_: &HeaderMap, _: Target, body: Bytes) -> Result<(Request, Vec<Wish>), Failure> {
-        let asked: Asked = parsed(&body)?;
-        if asked.inputs.iter().any(|input| input.kind == SeriesType::Multivariate) {
+        let Asked { model, inputs, options: Object(options) } = parsed(&body)?;
+        if inputs.iter().any(|Object(input)| input.kind == SeriesType::Multivariate) {
             let message = "the model forecasts univariate series; send each variable as an input of its own, of the type univariate_time_series";
             return Err(Failure::invalid(message).about("inputs.type"));
         }
         let (mut series, mut wishes) = (Vec::new(), Vec::new());
-        for input in asked.inputs {
-            let values = input.series.0;
+        for Object(input) in inputs {
+            let Numbers { values, levels } = input.series;
+            if levels > 1 {
+                let message = format!(
+                    "the series of the input {:?} has arrays within it; a univariate series is an array of numbers",
+                    input.name
+                );
+                return Err(Failure::invalid(message).about("inputs.series"));
+            }
             let start = match &input.start_timestamp {
                 None => String::new(),
                 Some(text) => calendar::after(text, input.frequency, values.len())
@@ -128,13 +138,13 @@ impl Dialect for TimeSeries {
             series.push(Input { name: Some(input.name), values });
         }
         let request = Request {
-            model: Some(asked.model),
+            model: Some(model),
             version: None,
             series,
-            horizon: asked.options.horizon,
-            context: asked.options.context,
-            quantiles: asked.options.quantiles.unwrap_or_default(),
-            timeout: asked.options.timeout_ms.map(Duration::from_millis),
+            horizon: options.horizon.count(),
+            context: options.context.map(Whole::count),
+            quantiles: options.quantiles.unwrap_or_default(),
+            timeout: timeout(options.timeout_ms)?,
         };
         Ok((request, wishes))
     }
