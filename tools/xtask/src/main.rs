@@ -27,6 +27,7 @@ mod objects;
 mod toolkit;
 
 // Where browsers are found, shared with the tests that drive one.
+#[expect(unreachable_pub, reason = "the tests of the pages share it")]
 #[path = "../../../tests/src/browser.rs"]
 mod chromium;
 
