@@ -28,6 +28,7 @@ mod toolkit;
 
 // Where browsers are found, shared with the tests that drive one.
 #[path = "../../../tests/src/browser.rs"]
+#[allow(unreachable_pub, reason = "public where the tests have it")]
 mod chromium;
 
 // What an installed C interface consists of, shared with its tests.
