@@ -85,16 +85,16 @@ struct LimitArguments {
     /// Points of all requests at once, contexts and horizons; more are refused (429), so that nobody waits for long
     #[arg(long, value_name = "N", default_value = "4000000")]
     max_points: NonZeroUsize,
-    /// Series of one request
+    /// Series of one request; more are refused (400)
     #[arg(long, value_name = "N", default_value = "1024")]
     max_series: NonZeroUsize,
-    /// Numbers of one answer: series times horizon, and that again for each quantile
+    /// Numbers of one answer: series times horizon, and that again for each quantile; what asks for more is refused (400)
     #[arg(long, value_name = "N", default_value = "4000000")]
     max_values: NonZeroUsize,
-    /// Bytes of one request's body
+    /// Bytes of one request's body; longer ones are refused (413)
     #[arg(long, value_name = "BYTES", default_value = "16777216")]
     max_body: NonZeroUsize,
-    /// Bytes of one request's head
+    /// Bytes of one request's head; longer ones are refused (431)
     #[arg(long, value_name = "BYTES", default_value = "32768")]
     max_head: NonZeroUsize,
     /// Connections at once; more wait
@@ -114,7 +114,7 @@ struct LimitArguments {
 /// Who may ask.
 #[derive(clap::Args)]
 struct AccessArguments {
-    /// Key that clients must show, as `Authorization: Bearer KEY` or `X-API-Key: KEY`; better given as the variable, which other users
+    /// Key that clients must show (401), as `Authorization: Bearer KEY` or `X-API-Key: KEY`; better given as the variable, which other users
     /// of the machine do not see
     #[arg(long, value_name = "KEY", hide_env_values = true)]
     api_key: Option<String>,
