@@ -59,7 +59,7 @@ pub(crate) struct Arguments {
 /// How requests share passes of the model.
 #[derive(clap::Args)]
 struct BatchArguments {
-    /// Points of context of one batch, padding included: more is more throughput until the processor is busy, and more latency; 1024 on
+    /// Points of context of one batch, padding included: more is more throughput until the processor is busy, and more latency; 512 on
     /// the processor and 16384 on GPUs unless said
     #[arg(long, value_name = "N")]
     batch_points: Option<NonZeroUsize>,

@@ -68,7 +68,7 @@ fn usual_sessions(first: &Session) -> usize {
 /// meanwhile waits for the end of the batch.
 fn usual_policy(provider: Provider) -> Policy {
     match provider {
-        Provider::Cpu | Provider::Tract => Policy { points: 1024, rows: 256, wait: Duration::ZERO },
+        Provider::Cpu | Provider::Tract => Policy { points: 512, rows: 256, wait: Duration::ZERO },
         _ => Policy { points: 16_384, rows: 256, wait: Duration::from_millis(2) },
     }
 }
