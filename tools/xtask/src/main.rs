@@ -27,7 +27,6 @@ mod objects;
 mod toolkit;
 
 // Where browsers are found, shared with the tests that drive one.
-#[expect(unreachable_pub, reason = "the tests of the pages share it")]
 #[path = "../../../tests/src/browser.rs"]
 #[allow(unreachable_pub, reason = "public where the tests have it")]
 mod chromium;

@@ -13,7 +13,7 @@ use super::health::written;
 use super::inference::failure as refusal;
 use super::object::Object;
 use super::plain::parsed;
-use super::{Named, Target, body, named};
+use super::{BodyLimits, Named, Target, body, named};
 use crate::core::ForecastError;
 use crate::core::name::{ModelName, Version};
 use crate::core::registry::Listed;
@@ -227,12 +227,16 @@ pub(crate) fn names_of(name: &str, version: Option<&str>) -> Result<(ModelName, 
     Ok((name.parse().map_err(refused)?, version.map(str::parse).transpose().map_err(refused)?))
 }
 
+/// Bytes of such a body: no place is taken for these requests, so that they must not fill the memory.
+const MOST_BYTES: usize = 16 * 1024;
+
 /// A body that may be missing.
 async fn optional<T: Default + for<'a> Deserialize<'a>>(
     app: &App,
     request: Request<Body>,
 ) -> Result<T, Failure> {
     let (parts, body) = request.into_parts();
-    let body = body::read(app.bodies, &parts.headers, body).await?;
+    let limits = BodyLimits { bytes: app.bodies.bytes.min(MOST_BYTES), ..app.bodies };
+    let body = body::read(limits, &parts.headers, body).await?;
     if body.is_empty() { Ok(T::default()) } else { parsed(&body) }
 }

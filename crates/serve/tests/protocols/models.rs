@@ -127,3 +127,13 @@ fn clients_that_load_and_unload_at_the_same_time_leave_a_server_that_serves() {
         get(server.address, "/metrics").text().contains("\ntmoe_queue_rows{model=\"demo\",version=\"1\"} 0\n")
     });
 }
+
+#[test]
+fn what_takes_no_place_has_a_short_body() {
+    let folder = tempfile::tempdir().unwrap();
+    write_package(&folder.path().join("demo"), "good");
+    let server = with_repository(folder.path()).start();
+    let long = json!({ "parameters": { "version": "1".repeat(20_000) } });
+    assert_eq!(control(&server, "demo/load", long).0, 413);
+    assert_eq!(control(&server, "demo/load", json!({})).0, 200);
+}
