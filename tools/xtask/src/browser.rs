@@ -112,25 +112,13 @@ fn fetch(staging: &Path) -> Result<()> {
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     for program in ["chromium", "browser"] {
-        make_executable(&complete.join(program))?;
+        process::make_executable(&complete.join(program))?;
     }
     Ok(())
 }
 
 fn unpack(archive: &Path, folder: &Path) -> Result<()> {
     process::run(Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(folder))
-}
-
-fn make_executable(program: &Path) -> Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        fs::set_permissions(program, fs::Permissions::from_mode(0o755))
-            .with_context(|| format!("cannot make {} a program", program.display()))?;
-    }
-    #[cfg(not(unix))]
-    let _ = program;
-    Ok(())
 }
 
 fn publish(staging: &Path, folder: &Path) -> Result<()> {

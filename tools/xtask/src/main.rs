@@ -2,6 +2,7 @@
 
 mod bench;
 mod browser;
+mod clang;
 mod cuda_toolkit;
 mod demo;
 mod gpu_archive;
@@ -51,6 +52,7 @@ Usage: cargo xtask COMMAND
   bench                 measures the 50M shape on this machine and prints the README's table (minutes)
   setup                 fetches all that the others need (they do so themselves), fails if it cannot
   browser               makes sure that there is a Chromium, for the tests of pages (200 MB, with npm)
+  clang                 makes sure that there is a Clang, for the tests of the C interface (100 MB)
   check-onnx PATH...    runs the ONNX checker on packages or .onnx files
   cuda                  makes sure that there is a CUDA compiler, for builds with the feature cuda (100 MB)
   install-capi --prefix DIR [--features LIST] [--profile NAME]
@@ -107,6 +109,7 @@ fn run(mut arguments: Vec<OsString>) -> anyhow::Result<()> {
         "test" => test::run(&Workspace::find()?, &arguments),
         "setup" => setup::run(&no_arguments("setup", &arguments)?),
         "browser" => browser::run(&no_arguments("browser", &arguments)?),
+        "clang" => clang::run(&no_arguments("clang", &arguments)?),
         "cuda" => cuda_toolkit::run(&no_arguments("cuda", &arguments)?),
         "install-capi" => install_capi::run(&Workspace::find()?, &arguments),
         "gpu-pack" => gpu_pack::run(&Workspace::find()?, &arguments),

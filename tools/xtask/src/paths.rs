@@ -66,6 +66,11 @@ impl Workspace {
         self.target.join("browser")
     }
 
+    /// The folder with a second C and C++ compiler for tests.
+    pub(crate) fn clang(&self) -> PathBuf {
+        self.target.join("clang")
+    }
+
     /// The Python environment with the packages of [`Self::requirements`].
     pub(crate) fn python_environment(&self) -> PathBuf {
         self.target.join("python")

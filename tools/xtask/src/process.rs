@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -53,6 +54,19 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 
 fn check(command: &Command, status: ExitStatus) -> Result<()> {
     if status.success() { Ok(()) } else { Err(CommandFailed::new(command, status).into()) }
+}
+
+/// Lets people run a file that was written.
+pub(crate) fn make_executable(program: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(program, fs::Permissions::from_mode(0o755))
+            .with_context(|| format!("cannot make {} a program", program.display()))?;
+    }
+    #[cfg(not(unix))]
+    let _ = program;
+    Ok(())
 }
 
 /// The command line of `command`, with paths shortened and quotes where a shell needs them.

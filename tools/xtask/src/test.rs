@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::Result;
 
 use crate::paths::Workspace;
-use crate::{browser, chromium, process, setup};
+use crate::{browser, chromium, clang, process, setup};
 
 /// Runs the doc tests and then all others; `extra` goes to `cargo test`.
 pub(crate) fn run(workspace: &Workspace, extra: &[OsString]) -> Result<()> {
@@ -29,6 +29,7 @@ pub(crate) fn run(workspace: &Workspace, extra: &[OsString]) -> Result<()> {
             "Tests of pages will be reported as ignored, by name: no Chromium (`cargo xtask browser` installs one)."
         );
     }
+    let with_clang = clang::path_for_tests(workspace);
     // A library of its own, which `cargo test` does not make.
     process::show_and_run(workspace.cargo().args(["build", "--locked", "-p", "tmoe-ops"]))?;
 
@@ -48,6 +49,9 @@ pub(crate) fn run(workspace: &Workspace, extra: &[OsString]) -> Result<()> {
         }
         if let Some(browser) = &browser {
             command.env(chromium::BROWSER, browser);
+        }
+        if let Some(path) = &with_clang {
+            command.env("PATH", path);
         }
         process::show_and_run(&mut command)?;
     }

@@ -64,7 +64,7 @@ pub(crate) fn soak(work: &Work, span: Duration) -> Result<(), Box<dyn Error>> {
     let tally = Tally::default();
     let end = Instant::now() + span;
     let soak = Soak { address: server.address(), work, expected: &expected, tally: &tally, end };
-    let warm = thread::scope(|scope| {
+    let resident = thread::scope(|scope| {
         for index in 0..16 {
             let soak = &soak;
             scope.spawn(move || soak.right("bench", index));
@@ -77,10 +77,12 @@ pub(crate) fn soak(work: &Work, span: Duration) -> Result<(), Box<dyn Error>> {
             scope.spawn(move || soak.slow(index));
         }
         scope.spawn(|| soak.reload());
-        thread::sleep(span / 4);
-        server.resident()
+        let tenth = |_| {
+            thread::sleep(span / 10);
+            server.resident()
+        };
+        (0..10).map(tenth).collect::<io::Result<Vec<_>>>()
     })?;
-    let after = server.resident()?;
     println!(
         "soak of {span:?}: {} right answers, {} wrong; {} refused as they should be, {} surprises; {} clients hung up, \
          {} loads and unloads, {} requests without an answer",
@@ -92,11 +94,8 @@ pub(crate) fn soak(work: &Work, span: Duration) -> Result<(), Box<dyn Error>> {
         tally.reloads.load(Ordering::Relaxed),
         tally.lost.load(Ordering::Relaxed),
     );
-    println!(
-        "resident: {:.1} MB after a quarter, {:.1} MB at the end",
-        warm as f64 / 1e6,
-        after as f64 / 1e6
-    );
+    let megabytes: Vec<String> = resident.iter().map(|bytes| format!("{:.1}", *bytes as f64 / 1e6)).collect();
+    println!("resident after each tenth, MB: {}", megabytes.join(", "));
     shutdown(work, server)
 }
 
