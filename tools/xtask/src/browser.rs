@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::chromium;
 use crate::paths::{Workspace, for_people};
-use crate::process;
+use crate::{process, staged};
 
 /// Chromium for servers: it needs no desktop's libraries and brings its fonts.
 const PACKAGE: &str = "@sparticuz/chromium@153.0.0";
@@ -67,7 +67,7 @@ fn installed_in(folder: &Path) -> Option<PathBuf> {
     (version == PACKAGE && program.is_file()).then_some(program)
 }
 
-/// Installs the package into [`Workspace::browser`]. The folder appears complete or not at all.
+/// Installs the package into [`Workspace::browser`].
 fn install(workspace: &Workspace) -> Result<PathBuf> {
     ensure!(
         cfg!(all(target_os = "linux", target_arch = "x86_64")),
@@ -81,16 +81,10 @@ fn install(workspace: &Workspace) -> Result<PathBuf> {
             chromium::BROWSER
         );
     }
-    let folder = workspace.browser();
-    let staging = workspace.target.join(format!("browser.partial-{}", std::process::id()));
-    let result = fetch(&staging).and_then(|()| publish(&staging, &folder));
-    // What is left there is of no use to anyone; failing to remove it is no reason to fail.
-    let _ = fs::remove_dir_all(&staging);
-    result?;
-    installed_in(&folder).with_context(|| format!("{} is not complete", folder.display()))
+    staged::install(&workspace.browser(), fetch, installed_in)
 }
 
-fn fetch(staging: &Path) -> Result<()> {
+fn fetch(staging: &Path) -> Result<PathBuf> {
     let (package, complete) = (staging.join("package"), staging.join("complete"));
     for folder in [&package, &complete] {
         fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
@@ -114,23 +108,11 @@ fn fetch(staging: &Path) -> Result<()> {
     for program in ["chromium", "browser"] {
         process::make_executable(&complete.join(program))?;
     }
-    Ok(())
+    Ok(complete)
 }
 
 fn unpack(archive: &Path, folder: &Path) -> Result<()> {
     process::run(Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(folder))
-}
-
-fn publish(staging: &Path, folder: &Path) -> Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder)
-            .with_context(|| format!("cannot remove the older {}", folder.display()))?;
-    }
-    match fs::rename(staging.join("complete"), folder) {
-        // Another set-up beside this one was faster.
-        Err(_) if installed_in(folder).is_some() => Ok(()),
-        renamed => renamed.with_context(|| format!("cannot create {}", folder.display())),
-    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use crate::paths::{Workspace, for_people};
 use crate::process;
 use crate::python::Python;
+use crate::staged;
 
 /// Clang with the libraries of C and C++; it has no AddressSanitizer.
 const WHEEL: &str = "ziglang==0.17.1";
@@ -49,19 +50,13 @@ fn installed_in(folder: &Path) -> Option<PathBuf> {
     (version == WHEEL && program.is_file()).then_some(program)
 }
 
-/// Installs the wheel with pip into [`Workspace::clang`]. The folder appears complete or not at all.
+/// Installs the wheel with pip into [`Workspace::clang`].
 fn install(workspace: &Workspace, python: &Python) -> Result<PathBuf> {
     ensure!(cfg!(target_os = "linux"), "the C interface is tested on Linux only");
-    let folder = workspace.clang();
-    let staging = workspace.target.join(format!("clang.partial-{}", std::process::id()));
-    let result = fetch(python, &staging).and_then(|()| publish(&staging, &folder));
-    // What is left there is of no use to anyone; failing to remove it is no reason to fail.
-    let _ = fs::remove_dir_all(&staging);
-    result?;
-    installed_in(&folder).with_context(|| format!("{} is not complete", folder.display()))
+    staged::install(&workspace.clang(), |staging| fetch(python, staging), installed_in)
 }
 
-fn fetch(python: &Python, staging: &Path) -> Result<()> {
+fn fetch(python: &Python, staging: &Path) -> Result<PathBuf> {
     let programs = staging.join("bin");
     fs::create_dir_all(&programs).with_context(|| format!("cannot create {}", programs.display()))?;
     let mut pip = python.pip("install");
@@ -71,7 +66,8 @@ fn fetch(python: &Python, staging: &Path) -> Result<()> {
         write_program(&programs.join(name), subcommand)?;
     }
     let version = staging.join("VERSION");
-    fs::write(&version, WHEEL).with_context(|| format!("cannot write {}", version.display()))
+    fs::write(&version, WHEEL).with_context(|| format!("cannot write {}", version.display()))?;
+    Ok(staging.to_owned())
 }
 
 /// A program that keeps what it compiles for itself, the library of C++, in the folder that it is in.
@@ -84,18 +80,6 @@ fn write_program(path: &Path, subcommand: &str) -> Result<()> {
     );
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
     process::make_executable(path)
-}
-
-fn publish(complete: &Path, folder: &Path) -> Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder)
-            .with_context(|| format!("cannot remove the older {}", folder.display()))?;
-    }
-    match fs::rename(complete, folder) {
-        // Another set-up beside this one was faster.
-        Err(_) if installed_in(folder).is_some() => Ok(()),
-        renamed => renamed.with_context(|| format!("cannot create {}", folder.display())),
-    }
 }
 
 #[cfg(test)]

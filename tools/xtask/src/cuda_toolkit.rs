@@ -10,6 +10,7 @@ use crate::paths::Workspace;
 use crate::process;
 use crate::python::Python;
 use crate::setup;
+use crate::staged;
 use crate::toolkit::{self, Toolkit};
 
 /// What compiling and linking the kernels needs; each pinned, since together they are one toolkit.
@@ -56,19 +57,13 @@ fn versions() -> String {
     WHEELS.join("\n") + "\n"
 }
 
-/// Installs the wheels with pip into [`Workspace::cuda`]. The folder appears complete or not at all.
+/// Installs the wheels with pip into [`Workspace::cuda`].
 pub(crate) fn install(workspace: &Workspace, python: &Python) -> Result<PathBuf> {
     ensure!(cfg!(target_os = "linux"), "the kernels are built for Linux only");
-    let folder = workspace.cuda();
-    let staging = workspace.target.join(format!("cuda.partial-{}", std::process::id()));
-    let result = fetch(python, &staging).and_then(|()| publish(&staging, &folder));
-    // What is left there is of no use to anyone; failing to remove it is no reason to fail.
-    let _ = fs::remove_dir_all(&staging);
-    result?;
-    installed_in(&folder).with_context(|| format!("{} is not complete", folder.display()))
+    staged::install(&workspace.cuda(), |staging| fetch(python, staging), installed_in)
 }
 
-fn fetch(python: &Python, staging: &Path) -> Result<()> {
+fn fetch(python: &Python, staging: &Path) -> Result<PathBuf> {
     fs::create_dir_all(staging).with_context(|| format!("cannot create {}", staging.display()))?;
     let mut pip = python.pip("install");
     pip.args(["--no-deps", "--only-binary=:all:", "--no-warn-conflicts", "--quiet", "--target"]);
@@ -82,19 +77,8 @@ fn fetch(python: &Python, staging: &Path) -> Result<()> {
         }
     }
     let version = staging.join("VERSION");
-    fs::write(&version, versions()).with_context(|| format!("cannot write {}", version.display()))
-}
-
-fn publish(complete: &Path, folder: &Path) -> Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder)
-            .with_context(|| format!("cannot remove the older {}", folder.display()))?;
-    }
-    match fs::rename(complete, folder) {
-        // Another set-up beside this one was faster.
-        Err(_) if installed_in(folder).is_some() => Ok(()),
-        renamed => renamed.with_context(|| format!("cannot create {}", folder.display())),
-    }
+    fs::write(&version, versions()).with_context(|| format!("cannot write {}", version.display()))?;
+    Ok(staging.to_owned())
 }
 
 /// The jobs that may run at once.

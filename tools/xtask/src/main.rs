@@ -17,6 +17,7 @@ mod process;
 mod programs;
 mod python;
 mod setup;
+mod staged;
 mod tensorrt_rtx;
 mod test;
 mod wheel;

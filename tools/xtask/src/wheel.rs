@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::process;
 use crate::python::Python;
+use crate::staged;
 
 /// The wheels that are fetched differ by Python version, the libraries in them do not: naming one here lets any Python 3
 /// fetch them.
@@ -39,14 +40,9 @@ impl Wheel {
         (version.trim() == self.version && complete).then(|| folder.join(&self.libraries[0]))
     }
 
-    /// Downloads the wheel with pip and puts its libraries into `folder`, which appears complete or not at all.
+    /// Downloads the wheel with pip and puts its libraries into `folder`.
     pub(crate) fn install(&self, python: &Python, folder: &Path) -> Result<PathBuf> {
-        let staging = folder.with_extension(format!("partial-{}", std::process::id()));
-        let result = self.fetch(python, &staging).and_then(|complete| self.publish(&complete, folder));
-        // What is left there is of no use to anyone; failing to remove it is no reason to fail.
-        let _ = fs::remove_dir_all(&staging);
-        result?;
-        self.installed_in(folder).with_context(|| format!("{} is not complete", folder.display()))
+        staged::install(folder, |staging| self.fetch(python, staging), |folder| self.installed_in(folder))
     }
 
     fn fetch(&self, python: &Python, staging: &Path) -> Result<PathBuf> {
@@ -73,18 +69,6 @@ impl Wheel {
         let file = complete.join("VERSION");
         fs::write(&file, version).with_context(|| format!("cannot write {}", file.display()))?;
         Ok(complete)
-    }
-
-    fn publish(&self, complete: &Path, folder: &Path) -> Result<()> {
-        if folder.exists() {
-            fs::remove_dir_all(folder)
-                .with_context(|| format!("cannot remove the older {}", folder.display()))?;
-        }
-        match fs::rename(complete, folder) {
-            // Another set-up beside this one was faster.
-            Err(_) if self.installed_in(folder).is_some() => Ok(()),
-            renamed => renamed.with_context(|| format!("cannot create {}", folder.display())),
-        }
     }
 }
 
@@ -117,7 +101,7 @@ mod tests {
             fs::write(path.join("VERSION"), version).unwrap();
         }
         assert_eq!(wheel.installed_in(&old), None);
-        wheel.publish(&new, &old).unwrap();
+        staged::install(&old, |_| Ok(new.clone()), |folder| wheel.installed_in(folder)).unwrap();
         assert_eq!(fs::read_to_string(wheel.installed_in(&old).unwrap()).unwrap(), wheel.version);
         assert!(!new.exists());
     }
