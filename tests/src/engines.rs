@@ -10,7 +10,6 @@ pub(crate) fn with_engine(_: &Package, _: OpSet) -> Result<Package, String> {
 /// A copy of a package beside it, with an engine of one of its graphs: TensorRT's where that is installed, else TensorRT-RTX's.
 #[cfg(feature = "tensorrt")]
 pub(crate) fn with_engine(package: &Package, graph: OpSet) -> Result<Package, String> {
-    use std::fs;
     use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
 
@@ -18,18 +17,10 @@ pub(crate) fn with_engine(package: &Package, graph: OpSet) -> Result<Package, St
     use tmoe_package::Flavour;
     use tmoe_tensorrt::{Library, compute_capability};
 
+    use crate::packages;
+
     let copy = package.folder().with_extension(format!("engine-{graph}"));
-    let copied = || -> std::io::Result<()> {
-        fs::create_dir_all(&copy)?;
-        for entry in fs::read_dir(package.folder())? {
-            let entry = entry?;
-            if entry.file_type()?.is_file() {
-                fs::copy(entry.path(), copy.join(entry.file_name()))?;
-            }
-        }
-        Ok(())
-    };
-    copied().map_err(|error| error.to_string())?;
+    packages::copy(package.folder(), &copy).map_err(|error| error.to_string())?;
     let package = Package::open(&copy).map_err(|error| error.to_string())?;
     let has_tensorrt = Library::find(tmoe_tensorrt::Flavour::TensorRt).is_ok();
     let (major, minor) = compute_capability().map_err(|error| error.to_string())?;

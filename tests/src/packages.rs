@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::hash::Hash;
+use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -277,4 +278,20 @@ impl<K: Eq + Hash, V: Clone> Once<K, V> {
         };
         cell.get_or_init(make).clone()
     }
+}
+
+/// Copies a package, its files that is, into a folder, which is made if it is not there.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn copy(package: &Path, folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    for entry in fs::read_dir(package)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            fs::copy(entry.path(), folder.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
 }

@@ -10,7 +10,7 @@ use tmoe_export::{BuiltEngine, EngineBuildError, EngineOptions, EngineShapes, Si
 use tmoe_package::{Engine, EngineError, Flavour, OpSet, Package, Precision, Span, files};
 use tmoe_tensorrt::{DescribedTensor, Library};
 use tmoe_tests::golden::Golden;
-use tmoe_tests::packages::{Packages, Variant};
+use tmoe_tests::packages::{Packages, Variant, copy};
 
 use crate::narrowed;
 
@@ -29,12 +29,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             // A copy: engines are written into it.
             let folder = tempfile::tempdir()?;
             let package = packages.package(&demo()?, variant)?;
-            for entry in fs::read_dir(package.folder())? {
-                let entry = entry?;
-                if entry.file_type()?.is_file() {
-                    fs::copy(entry.path(), folder.path().join(entry.file_name()))?;
-                }
-            }
+            copy(package.folder(), folder.path())?;
             test(&Package::open(folder.path())?)
         })
         .with_ignored_flag(missing.is_some())

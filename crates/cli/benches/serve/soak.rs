@@ -2,15 +2,14 @@
 //! loads and unloads a model all the while. Every answer is compared with the runner's own.
 
 use std::error::Error;
-use std::fs;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tmoe_tests::packages;
 
 use crate::client::{Answer, Client, post};
 use crate::server::Server;
@@ -57,7 +56,7 @@ struct Soak<'a> {
 /// Soaks a server for `span`, and ends it while requests are open.
 pub(crate) fn soak(work: &Work, span: Duration) -> Result<(), Box<dyn Error>> {
     let repository = tempfile::tempdir()?;
-    copy(work.package(), &repository.path().join("other"))?;
+    packages::copy(work.package(), &repository.path().join("other"))?;
     let expected = work.forecasts()?;
     let folder = repository.path().display().to_string();
     let server = Server::start(work.package(), &["--repository", &folder])?;
@@ -239,13 +238,4 @@ fn is_close(body: &[u8], expected: &[f32]) -> bool {
         value.as_f64().is_some_and(|value| (value - f64::from(*expected)).abs() < 1e-3)
     };
     values.len() == HORIZON && values.iter().zip(expected).all(near)
-}
-
-fn copy(package: &Path, target: &Path) -> io::Result<()> {
-    fs::create_dir(target)?;
-    for entry in fs::read_dir(package)? {
-        let entry = entry?;
-        fs::copy(entry.path(), target.join(entry.file_name()))?;
-    }
-    Ok(())
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tmoe_tests::golden::Golden;
-use tmoe_tests::packages::{Packages, Variant};
+use tmoe_tests::packages::{self, Packages, Variant};
 
 /// The golden checkpoints, and their packages, each exported when first asked for.
 pub(crate) struct Shared {
@@ -39,10 +39,7 @@ impl Shared {
     pub(crate) fn copy_of_package(&self, name: &str, parent: &Path) -> PathBuf {
         let copy = parent.join("package");
         fs::create_dir(&copy).unwrap();
-        for entry in fs::read_dir(self.package(name)).unwrap() {
-            let entry = entry.unwrap();
-            fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
-        }
+        packages::copy(&self.package(name), &copy).unwrap();
         copy
     }
 }

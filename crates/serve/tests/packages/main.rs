@@ -15,6 +15,7 @@ use libtest_mimic::{Arguments, Trial};
 use serde_json::{Value, json};
 use tmoe_backtest::conformal::{Calibration, Distribution, Scale, Scores};
 use tmoe_runner::Forecaster;
+use tmoe_tests::packages;
 
 use client::{get, post};
 use serving::{Shared, opened, series, serve};
@@ -156,7 +157,7 @@ fn at_the_same_time(shared: &Shared) -> Result<(), String> {
 fn failed_selftest(shared: &Shared) -> Result<(), String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let copy = folder.path().join("moe");
-    serving::copy(shared.package("moe")?.folder(), &copy).map_err(|error| error.to_string())?;
+    packages::copy(shared.package("moe")?.folder(), &copy).map_err(|error| error.to_string())?;
     let server = serving::serve_repository(folder.path())?;
     let body = json!({ "series": [[1, 2, 3]], "horizon": 2 }).to_string();
     let before = post(server.address, "/v1/forecast", &body).json();

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use libtest_mimic::Trial;
 use serde_json::json;
 use tmoe_runner::Forecaster;
-use tmoe_tests::browser;
 use tmoe_tests::python::{PYTHON, can_import, ignored, run_tool, trial};
+use tmoe_tests::{browser, packages};
 
 use crate::HORIZON;
-use crate::serving::{Shared, copy, opened, series, serve, serve_both};
+use crate::serving::{Shared, opened, series, serve, serve_both};
 
 /// The tests of this file.
 pub(crate) fn trials(shared: &Arc<Shared>) -> [Trial; 3] {
@@ -53,7 +53,7 @@ fn in_browser(shared: &Arc<Shared>, name: &str) -> Trial {
 fn schemathesis(shared: &Shared, python: &OsStr) -> Result<(), String> {
     let package = shared.package("gelu-one-head")?;
     let repository = tempfile::tempdir().map_err(|error| error.to_string())?;
-    copy(package.folder(), &repository.path().join("spare")).map_err(|error| error.to_string())?;
+    packages::copy(package.folder(), &repository.path().join("spare")).map_err(|error| error.to_string())?;
     let server = serve_both(&[("demo", &package)], repository.path())?;
     run_tool(python, "check_openapi.py", [server.address.to_string(), "demo".to_owned(), "spare".to_owned()])
 }

@@ -150,16 +150,6 @@ fn start(models: Vec<Source>, repository: Option<&Path>) -> Result<Serving, Stri
     Ok(serving)
 }
 
-/// Copies the files of a folder.
-pub(crate) fn copy(folder: &Path, copy: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(copy)?;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        fs::copy(entry.path(), copy.join(entry.file_name()))?;
-    }
-    Ok(())
-}
-
 /// Changes what a package's self-test expects, and its manifest so that the file seems intact.
 pub(crate) fn spoil_selftest(package: &Path) -> Result<(), String> {
     let path = package.join(files::SELFTEST);
