@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tmoe_package::Integrity;
 use tmoe_runner::{
-    GraphChoice, Package, ProviderChoice, ProviderOptions, Reduced, Session, SessionOptions, Span,
+    GraphChoice, Package, Provider, ProviderChoice, ProviderOptions, Reduced, Session, SessionOptions, Span,
     TensorRtOptions,
 };
 
@@ -192,11 +192,11 @@ impl EngineArguments {
         package: &Package,
         sessions: Option<NonZeroUsize>,
     ) -> Result<(Arc<Session>, Vec<Arc<Session>>), Failure> {
-        let count = |first: &Session| {
-            tell_provider(first);
-            sessions.map_or_else(|| first.parallel_passes(), NonZeroUsize::get)
-        };
-        Ok(Session::open_several(package, &self.options(), count)?)
+        let count =
+            |provider: Provider, _| sessions.map_or_else(|| provider.parallel_passes(), NonZeroUsize::get);
+        let opened = Session::open_several(package, &self.options(), count)?;
+        tell_provider(&opened.0);
+        Ok(opened)
     }
 }
 

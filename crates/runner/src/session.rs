@@ -4,7 +4,6 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 
 use serde::Serialize;
 use tmoe_package::{OpSet, Package, Precision};
@@ -84,7 +83,10 @@ impl Session {
     /// when the provider refuses the graph, [`Error::Graph`] when the graph lacks an input or output that the package's model
     /// needs.
     pub fn open(package: &Package, options: &SessionOptions) -> Result<Self, Error> {
-        let selection = options.provider.select();
+        Self::open_on(options.provider.select(), package, options)
+    }
+
+    fn open_on(selection: Selection, package: &Package, options: &SessionOptions) -> Result<Self, Error> {
         let runs = |op_set| options.resources.runs(selection.provider, op_set);
         let graph = match (selection.provider, options.graph) {
             // The engine says which graph it was built from.
@@ -104,8 +106,8 @@ impl Session {
         Self::with_backend(package, graph, selection, backend, source)
     }
 
-    /// Opens sessions that forecast at the same time, as many as `sessions` says when it has seen the first. They share the
-    /// threads that one alone would have; where the callers compute ([`Self::computes_on_caller`]) they are one and the same. Returns
+    /// Opens sessions that forecast at the same time, as many as `sessions` says of a provider and the threads that compute one of its
+    /// passes. They share these threads; where the callers compute ([`Provider::computes_on_caller`]) they are one and the same. Returns
     /// the first and the others.
     ///
     /// # Errors
@@ -114,24 +116,21 @@ impl Session {
     pub fn open_several(
         package: &Package,
         options: &SessionOptions,
-        sessions: impl FnOnce(&Self) -> usize,
+        sessions: impl FnOnce(Provider, usize) -> usize,
     ) -> Result<(Arc<Self>, Vec<Arc<Self>>), Error> {
-        let mut first = Self::open(package, options)?;
-        let sessions = sessions(&first).max(1);
-        if first.computes_on_caller() {
-            let first = Arc::new(first);
-            return Ok((Arc::clone(&first), vec![first; sessions - 1]));
+        let selection = options.provider.select();
+        let threads = options.resources.threads_on(selection.provider);
+        let sessions = sessions(selection.provider, threads).max(1);
+        if selection.provider.computes_on_caller() {
+            let only = Self::open_on(selection, package, options).map(Arc::new)?;
+            return Ok((Arc::clone(&only), vec![only; sessions - 1]));
         }
-        let threads = NonZeroUsize::new(first.threads() / sessions).unwrap_or(NonZeroUsize::MIN);
         let mut options = options.clone();
-        options.resources.threads = Some(threads);
-        if threads.get() != first.threads() {
-            drop(first);
-            first = Self::open(package, &options)?;
-        }
-        let open = |_| Self::open(package, &options).map(Arc::new);
-        let others = (1..sessions).map(open).collect::<Result<_, _>>()?;
-        Ok((Arc::new(first), others))
+        options.resources.threads = Some(NonZeroUsize::new(threads / sessions).unwrap_or(NonZeroUsize::MIN));
+        let open = || Self::open_on(selection.clone(), package, &options).map(Arc::new);
+        let first = open()?;
+        let others = (1..sessions).map(|_| open()).collect::<Result<_, _>>()?;
+        Ok((first, others))
     }
 
     pub(crate) fn with_backend(
@@ -180,21 +179,6 @@ impl Session {
     /// How many threads compute one pass.
     pub fn threads(&self) -> usize {
         self.backend.threads()
-    }
-
-    /// Whether passes are computed by the threads that ask for them, several at the same time: `tract` does so, and one session
-    /// serves any number of threads. On the others passes run one after the other.
-    pub fn computes_on_caller(&self) -> bool {
-        self.backend.computes_on_caller()
-    }
-
-    /// How many passes at the same time keep the machine busy: one per core where the callers compute them, otherwise one.
-    pub fn parallel_passes(&self) -> usize {
-        if self.computes_on_caller() {
-            thread::available_parallelism().map_or(1, NonZeroUsize::get)
-        } else {
-            1
-        }
     }
 
     /// How many series a pass can have, where the provider has a limit: TensorRT's profiles do.

@@ -18,7 +18,9 @@ pub(crate) mod testing;
 pub mod tract;
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::str::FromStr;
+use std::thread;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -61,6 +63,22 @@ impl Provider {
             Self::Tract => "tract",
             Self::TensorRt => "tensorrt",
             Self::Engine => "engine",
+        }
+    }
+
+    /// Whether passes are computed by the threads that ask for them, several at the same time: `tract` does so, and one session
+    /// serves any number of threads. On the others passes of a session run one after the other, each on all of its threads or on its
+    /// device.
+    pub const fn computes_on_caller(self) -> bool {
+        matches!(self, Self::Tract)
+    }
+
+    /// How many passes at the same time keep the machine busy: one per core where the callers compute them, otherwise one.
+    pub fn parallel_passes(self) -> usize {
+        if self.computes_on_caller() {
+            thread::available_parallelism().map_or(1, NonZeroUsize::get)
+        } else {
+            1
         }
     }
 
@@ -273,12 +291,6 @@ pub trait Backend: Send + Sync {
 
     /// How many threads compute one pass.
     fn threads(&self) -> usize;
-
-    /// Whether passes are computed by the threads that ask for them, several at the same time. Otherwise they run one after the
-    /// other, each on all of the session's threads or on its device.
-    fn computes_on_caller(&self) -> bool {
-        false
-    }
 
     /// How many series a pass can have, if there is a limit.
     fn max_batch(&self) -> Option<usize> {

@@ -93,9 +93,13 @@ impl ProviderOptions {
         provider.runs(op_set) || library.is_some()
     }
 
-    /// The number of threads to use.
-    pub(crate) fn threads(&self) -> usize {
-        self.threads.map_or_else(default_threads, NonZeroUsize::get)
+    /// Threads that compute one pass on a provider.
+    pub(crate) fn threads_on(&self, provider: Provider) -> usize {
+        match (provider, self.threads) {
+            (Provider::Cpu, None) => default_threads(),
+            (Provider::Cpu | Provider::Cuda, Some(threads)) => threads.get(),
+            _ => 1,
+        }
     }
 }
 
@@ -112,8 +116,8 @@ mod tests {
 
     #[test]
     fn the_number_of_threads_is_what_is_asked_for_or_at_least_one() {
-        assert!(ProviderOptions::default().threads() >= 1);
+        assert!(ProviderOptions::default().threads_on(Provider::Cpu) >= 1);
         let options = ProviderOptions { threads: NonZeroUsize::new(3), ..Default::default() };
-        assert_eq!(options.threads(), 3);
+        assert_eq!(options.threads_on(Provider::Cpu), 3);
     }
 }

@@ -81,10 +81,6 @@ impl Backend for TractBackend {
         1
     }
 
-    fn computes_on_caller(&self) -> bool {
-        true
-    }
-
     fn run(&self, mut inputs: NamedTensors) -> Result<NamedTensors, Error> {
         let values = self
             .signature

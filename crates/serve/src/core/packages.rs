@@ -24,7 +24,7 @@ pub struct PackageLoader {
     pub integrity: Integrity,
     /// How series are scaled.
     pub normalization: Normalization,
-    /// Sessions of a model, which forecast batches at the same time and share its threads; [`usual_sessions`] unless said.
+    /// Sessions of a model, which forecast batches at the same time and share its threads; as many as serve best unless said.
     pub sessions: Option<NonZeroUsize>,
 }
 
@@ -57,10 +57,10 @@ const SESSION_THREADS: usize = 4;
 ///
 /// On the CPU a pass is as fast per point with one series as with many, and single series are poorly divided among threads: at least
 /// two sessions, which also keeps a request from waiting for the whole of another's batch. Elsewhere one batch fills the machine.
-fn usual_sessions(first: &Session) -> usize {
-    match first.provider() {
-        Provider::Cpu => (first.threads() / SESSION_THREADS).max(2).min(first.threads()),
-        _ => first.parallel_passes(),
+fn usual_sessions(provider: Provider, threads: usize) -> usize {
+    match provider {
+        Provider::Cpu => (threads / SESSION_THREADS).max(2).min(threads),
+        _ => provider.parallel_passes(),
     }
 }
 
@@ -77,8 +77,9 @@ impl Loader for PackageLoader {
     fn load(&self, folder: &Path) -> Result<Box<dyn Model>, Box<dyn std::error::Error + Send + Sync>> {
         let package = Package::open_with(folder, self.integrity)?;
         let selftest = SelfTest::read(&package)?;
-        let sessions =
-            |first: &Session| self.sessions.map_or_else(|| usual_sessions(first), NonZeroUsize::get);
+        let sessions = |provider, threads| {
+            self.sessions.map_or_else(|| usual_sessions(provider, threads), NonZeroUsize::get)
+        };
         let (session, others) = Session::open_several(&package, &self.session, sessions)?;
         if let Some(reason) = &session.selection().passed_over {
             tracing::warn!(provider = %session.provider(), reason, "running on the slower provider");

@@ -23,7 +23,7 @@ impl CpuBackend {
         content: GraphContent<'_>,
         options: &ProviderOptions,
     ) -> Result<Self, Error> {
-        let threads = options.threads();
+        let threads = options.threads_on(Provider::Cpu);
         let setup = Setup { provider: Provider::Cpu, graph, content, threads, options };
         // Whatever devices the library knows: this provider is the CPU.
         let loaded = setup.load(|builder| {

@@ -43,7 +43,7 @@ impl CudaBackend {
         let found = ready()?;
         let device = Device::open(found.driver, options.device).map_err(CudaError::from)?;
         // Threads are for the few nodes about shapes that stay on the processor.
-        let threads = options.threads.map_or(1, std::num::NonZeroUsize::get);
+        let threads = options.threads_on(Provider::Cuda);
         let setup = Setup { provider: Provider::Cuda, graph, content, threads, options };
         let loaded = setup.load(|builder| Ok(configure(builder, options).map_err(CudaError::not_started)?));
         let loaded = loaded.map_err(|error| load_error(error, &device))?;
